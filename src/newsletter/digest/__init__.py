@@ -1,0 +1,1 @@
+"""The digest: one Markdown document, typed, with every part knowing its line."""

@@ -1,0 +1,1 @@
+"""The database: tables, connections, migrations, backups. It knows no rules of the rooms above."""

@@ -1,0 +1,195 @@
+"""Opening the database and its transactions; the only place that knows SQLite's pragmas.
+
+Two promises differ: a claim must be on disk before the first byte leaves (`durable=True`, G3), a
+result may be lost by a power cut but not by a killed process (`durable=False`, G4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.pool import QueuePool
+
+from newsletter.errors import ConfigurationError, NewsletterError, StorageError, TryAgainLater
+
+BUSY_TIMEOUT_MS = 10_000
+
+
+class Database:
+    """One database with its connections; closed by `close`."""
+
+    def __init__(self, engine: Engine, path: Path | None) -> None:
+        self.engine = engine
+        self.path = path
+        """The file of an embedded database; None for a server."""
+
+    @property
+    def embedded(self) -> bool:
+        """Whether this is a SQLite file of our own."""
+        return self.engine.dialect.name == "sqlite"
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Give a connection that sees one consistent state."""
+        with _told_plainly(), self.engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self, *, durable: bool = True) -> Iterator[Connection]:
+        """Give a connection inside a transaction; commit at the end, roll back on an error.
+
+        The write lock is taken at once (SQLite `BEGIN IMMEDIATE`), so that what is read inside is
+        still true when it is written.
+        """
+        with _told_plainly(), self.engine.connect() as connection:
+            if self.embedded:
+                level = "FULL" if durable else "NORMAL"
+                # Outside of any transaction: SQLite ignores a change of `synchronous` inside one.
+                raw: Any = connection.connection.dbapi_connection
+                raw.execute(f"PRAGMA synchronous={level}")
+                connection = connection.execution_options(newsletter_write=True)
+            with connection.begin():
+                if not self.embedded:
+                    value = "on" if durable else "off"
+                    connection.execute(text(f"SET LOCAL synchronous_commit = {value}"))
+                yield connection
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.engine.dispose()
+
+
+def open_database(url: str, *, root: Path) -> Database:
+    """Open the database of a workspace; a relative SQLite path counts from `root`.
+
+    Raises `ConfigurationError` for a URL that is none, `StorageError` when it cannot be opened.
+    """
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise ConfigurationError(
+            "'database.url' is not a database URL",
+            fix="use sqlite:///newsletter.db or postgresql://user@host/name",
+        ) from None
+    if parsed.get_backend_name() == "sqlite":
+        if not parsed.database or parsed.database == ":memory:":
+            raise ConfigurationError(
+                "'database.url' names no file", fix="use sqlite:///newsletter.db"
+            )
+        path = (root / parsed.database).resolve()
+        if not path.parent.is_dir():
+            raise StorageError(
+                f"the folder of the database does not exist: {path.parent}",
+                fix="create it, or correct 'database.url'",
+            )
+        return Database(_sqlite_engine(path), path)
+    if parsed.get_backend_name() == "postgresql":
+        try:
+            return Database(create_engine(parsed.set(drivername="postgresql+psycopg")), None)
+        except ModuleNotFoundError:
+            raise ConfigurationError(
+                "PostgreSQL needs the extra 'scale'", fix="pip install 'newsletter[scale]'"
+            ) from None
+    raise ConfigurationError(
+        f"'database.url' names {parsed.get_backend_name()}, which is not supported",
+        fix="use sqlite:/// or postgresql://",
+    )
+
+
+def _sqlite_engine(path: Path) -> Engine:
+    engine = create_engine(
+        f"sqlite+pysqlite:///{path}",
+        poolclass=QueuePool,
+        # isolation_level None: we begin transactions ourselves, with the lock we want.
+        connect_args={
+            "isolation_level": None,
+            "timeout": BUSY_TIMEOUT_MS / 1000,
+            "check_same_thread": False,
+        },
+    )
+
+    @event.listens_for(engine, "connect")
+    def _prepare(connection: Any, _record: Any) -> None:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA foreign_keys=ON")
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        write = connection.get_execution_options().get("newsletter_write", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+    return engine
+
+
+@contextmanager
+def _told_plainly() -> Iterator[None]:
+    """Turn the driver's errors into ours; what the caller raised itself passes."""
+    try:
+        yield
+    except NewsletterError:
+        raise
+    except DBAPIError as error:
+        raise explain_database_error(error) from error
+    except SQLAlchemyError as error:
+        raise StorageError(f"the database refused: {type(error).__name__}") from error
+
+
+def explain_database_error(error: DBAPIError) -> NewsletterError:
+    """Say in our words what the driver said: busy, full, read-only, away, or something else."""
+    words = str(error.orig).lower()
+    for signs, kind, problem, fix in _PLAIN_WORDS:
+        if any(sign in words for sign in signs):
+            return kind(problem, fix=fix)
+    if error.connection_invalidated:
+        return TryAgainLater(
+            "the database server cannot be reached", fix="check 'database.url' and the server"
+        )
+    return StorageError(f"the database refused: {type(error.orig).__name__}: {error.orig}")
+
+
+_PLAIN_WORDS: tuple[tuple[tuple[str, ...], type[NewsletterError], str, str], ...] = (
+    (
+        ("locked", "busy"),
+        TryAgainLater,
+        "the database is busy: another process holds it",
+        "try again in a moment",
+    ),
+    (
+        ("full",),
+        StorageError,
+        "the disk is full: nothing more was sent, nothing is lost",
+        "free some room, then run the same command again",
+    ),
+    (
+        ("readonly", "read-only"),
+        StorageError,
+        "the database cannot be written",
+        "check the rights of the file and its folder",
+    ),
+    (
+        ("unable to open",),
+        StorageError,
+        "the database cannot be opened",
+        "check 'database.url' and the rights of its folder",
+    ),
+    (
+        ("not a database", "malformed"),
+        StorageError,
+        "the file is not a sound newsletter database",
+        "restore a backup in its place",
+    ),
+    (
+        ("connection",),
+        TryAgainLater,
+        "the database server cannot be reached",
+        "check 'database.url' and the server",
+    ),
+)

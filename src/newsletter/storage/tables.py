@@ -1,0 +1,257 @@
+"""All tables, in one place, for SQLite and PostgreSQL alike (design section 4).
+
+States of deliveries are small numbers here to keep the ledger narrow (G20); their names are in
+`newsletter.delivery.states`.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    DateTime,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
+from sqlalchemy.engine import Dialect
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware UTC datetime on both sides; SQLite, which has no zones, stores it naive."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Turn an aware datetime into what the database stores."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("an instant needs a zone")
+        utc = value.astimezone(UTC)
+        return utc.replace(tzinfo=None) if dialect.name == "sqlite" else utc
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        """Turn what the database stores into an aware datetime."""
+        if value is None:
+            return None
+        stored: datetime = value
+        return stored.replace(tzinfo=UTC) if stored.tzinfo is None else stored.astimezone(UTC)
+
+
+# A 64-bit key that SQLite still makes its rowid.
+_Key = BigInteger().with_variant(Integer, "sqlite")
+
+installation = Table(
+    "installation",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("installation_id", String(36), nullable=False),
+    Column("epoch", Integer, nullable=False),
+    # Proves that the suppression key file is the one that made the stored hashes (E10).
+    Column("suppression_check", String(64)),
+    Column("created_at", Instant, nullable=False),
+)
+
+lists = Table(
+    "lists",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", String(64), nullable=False, unique=True),
+    Column("title", String(200), nullable=False),
+    Column("list_id", String(255), nullable=False, unique=True),
+    Column("from_name", String(200)),
+    Column("from_email", String(254)),
+    Column("reply_to", String(254)),
+    Column("language", String(35)),
+    Column("timezone", String(64)),
+    Column("reason", Text),
+    Column("created_at", Instant, nullable=False),
+)
+
+subscribers = Table(
+    "subscribers",
+    metadata,
+    Column("id", _Key, primary_key=True),
+    Column("address", String(320), nullable=False),
+    # The identity of the address (D11).
+    Column("address_key", String(320), nullable=False, unique=True),
+    Column("name", String(200)),
+    Column("timezone", String(64)),
+    Column("language", String(35)),
+    Column("attributes", JSON),
+    Column("created_at", Instant, nullable=False),
+    Column("updated_at", Instant, nullable=False),
+)
+
+memberships = Table(
+    "memberships",
+    metadata,
+    Column("list_id", Integer, ForeignKey("lists.id"), primary_key=True),
+    Column(
+        "subscriber_id",
+        _Key,
+        ForeignKey("subscribers.id", ondelete="CASCADE"),
+        primary_key=True,
+    ),
+    Column("status", String(12), nullable=False),
+    Column("changed_at", Instant, nullable=False),
+    Column("paused_until", Instant),
+    Index(None, "subscriber_id"),
+    sqlite_with_rowid=False,
+)
+
+imports = Table(
+    "imports",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("list_id", Integer, ForeignKey("lists.id"), nullable=False),
+    Column("file_name", Text, nullable=False),
+    Column("file_hash", String(64), nullable=False),
+    Column("consent", Text),
+    Column("actor", String(200), nullable=False),
+    Column("counts", JSON, nullable=False),
+    Column("at", Instant, nullable=False),
+)
+
+consents = Table(
+    "consents",
+    metadata,
+    Column("id", _Key, primary_key=True),
+    # Null after an erasure: the row stays, the person is gone (C15).
+    Column("subscriber_id", _Key, ForeignKey("subscribers.id", ondelete="SET NULL")),
+    Column("list_id", Integer, ForeignKey("lists.id"), nullable=False),
+    Column("act", String(12), nullable=False),
+    Column("how", String(16), nullable=False),
+    Column("source", Text),
+    Column("wording", Text),
+    Column("import_id", Integer, ForeignKey("imports.id")),
+    Column("at", Instant, nullable=False),
+    Index(None, "subscriber_id", "list_id"),
+)
+
+suppressions = Table(
+    "suppressions",
+    metadata,
+    # Hex of the HMAC-SHA-256 of the address key (E10).
+    Column("key", String(64), primary_key=True),
+    Column("reason", String(16), nullable=False),
+    Column("note", Text),
+    Column("at", Instant, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+digests = Table(
+    "digests",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("slug", String(200), nullable=False),
+    Column("content_hash", String(64), nullable=False),
+    Column("title", Text, nullable=False),
+    Column("markdown", Text, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    UniqueConstraint("slug", "content_hash"),
+)
+
+campaigns = Table(
+    "campaigns",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    # What makes the freeze idempotent (G1): list, digest, and how many times it was asked anew.
+    Column("key", String(300), nullable=False, unique=True),
+    Column("list_id", Integer, ForeignKey("lists.id"), nullable=False),
+    Column("digest_id", Integer, ForeignKey("digests.id"), nullable=False),
+    Column("status", String(12), nullable=False),
+    Column("status_reason", Text),
+    Column("provider", String(16), nullable=False),
+    Column("content", JSON, nullable=False),
+    Column("identity", JSON, nullable=False),
+    Column("message_id_salt", String(32), nullable=False),
+    Column("on_unknown", String(8), nullable=False),
+    Column("recipients", Integer, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("not_before", Instant),
+    Column("expires_at", Instant, nullable=False),
+    Column("finished_at", Instant),
+    Column("seconds_sending", Integer, nullable=False, default=0, server_default="0"),
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("campaign_id", Integer, ForeignKey("campaigns.id"), primary_key=True),
+    # No foreign key: the ledger outlives an erased subscriber, as a bare number.
+    Column("subscriber_id", _Key, primary_key=True),
+    Column("state", SmallInteger, nullable=False),
+    Column("tries", SmallInteger, nullable=False, default=0, server_default="0"),
+    Column("attempt_id", _Key),
+    Column("not_before", Instant),
+    Column("reason", String(40)),
+    Column("answer", Text),
+    sqlite_with_rowid=False,
+)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    # The id is also the fence: it only grows, and a record names it (G5).
+    Column("id", _Key, primary_key=True),
+    Column("campaign_id", Integer, ForeignKey("campaigns.id"), nullable=False),
+    Column("worker", String(64), nullable=False),
+    # The boot of the machine: within one boot the flight log survives a killed process.
+    Column("boot_id", String(64)),
+    Column("size", Integer, nullable=False),
+    Column("claimed_at", Instant, nullable=False),
+    Column("lease_until", Instant, nullable=False),
+    Column("finished_at", Instant),
+    Column("provider_ids", Text),
+    Index(None, "campaign_id"),
+    sqlite_autoincrement=True,
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", _Key, primary_key=True),
+    Column("at", Instant, nullable=False),
+    Column("kind", String(24), nullable=False),
+    Column("campaign_id", Integer, ForeignKey("campaigns.id")),
+    Column("subscriber_id", _Key),
+    Column("attempt_id", _Key),
+    Column("provider", String(16)),
+    Column("provider_event_id", String(128), unique=True),
+    Column("detail", JSON),
+    Index(None, "campaign_id", "subscriber_id"),
+)
+
+audit_log = Table(
+    "audit_log",
+    metadata,
+    Column("id", _Key, primary_key=True),
+    Column("at", Instant, nullable=False),
+    Column("actor", String(200), nullable=False),
+    Column("action", String(64), nullable=False),
+    Column("subject", String(200), nullable=False),
+    Column("detail", JSON),
+)
