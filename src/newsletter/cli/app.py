@@ -1,0 +1,98 @@
+"""The entry of the command `newsletter`: its nouns, its global options, and how errors are told.
+
+Modules of this room import the rooms below inside their functions, so that `--help` stays quick.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from newsletter import __version__
+from newsletter.cli import (
+    campaigns,
+    db,
+    digests,
+    doctor,
+    lists,
+    sending,
+    starting,
+    subscribers,
+    suppressions,
+)
+from newsletter.cli.workspace import Workspace
+from newsletter.errors import NewsletterError
+
+app = typer.Typer(
+    name="newsletter",
+    help="Turn a Markdown digest into an email and deliver it to every subscriber.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"newsletter {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def main_options(
+    context: typer.Context,
+    config: Annotated[
+        Path | None,
+        typer.Option("--config", "-c", help="Settings file (default: ./newsletter.toml)."),
+    ] = None,
+    log_level: Annotated[
+        str, typer.Option("--log-level", help="debug, info, warning or error.")
+    ] = "warning",
+    log_json: Annotated[bool, typer.Option("--log-json", help="Logs as JSON lines.")] = False,
+    _version_asked: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """Turn a Markdown digest into an email and deliver it to every subscriber."""
+    context.obj = Workspace(config=config, log_level=log_level, log_json=log_json)
+    context.call_on_close(context.obj.close)
+
+
+for _command in (starting.init, starting.demo, digests.check, digests.render):
+    app.command()(_command)
+app.command("test")(sending.send_one)
+app.command()(sending.send)
+app.add_typer(campaigns.app, name="campaigns")
+app.add_typer(lists.app, name="lists")
+app.add_typer(subscribers.app, name="subscribers")
+app.add_typer(suppressions.app, name="suppressions")
+app.command()(doctor.doctor)
+app.add_typer(db.app, name="db")
+
+
+def main() -> None:
+    """Run the command line; every error of ours becomes one or two lines and its exit code."""
+    try:
+        app()
+    except NewsletterError as error:
+        _print_error(error)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        # The reader of our output went away (`| head`): nothing to say, nobody to say it to.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+
+
+def _print_error(error: NewsletterError) -> None:
+    from newsletter.cli.console import say
+
+    say(f"error: {error}")
+    if error.fix:
+        say(f"  fix: {error.fix}")

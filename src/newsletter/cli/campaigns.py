@@ -1,0 +1,262 @@
+"""`newsletter campaigns`: what was sent, what is being sent, and what needs a decision."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, fields
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from newsletter.cli.options import CampaignNumber, Json
+from newsletter.cli.running import run_campaign, show_campaign
+from newsletter.cli.workspace import Workspace
+from newsletter.errors import UsageError
+
+if TYPE_CHECKING:
+    from newsletter.delivery.states import DeliveryState
+
+app = typer.Typer(help="Campaigns: list, show, pause, resume, cancel, report, resolve.")
+
+
+@app.command("list")
+def list_(
+    context: typer.Context,
+    limit: Annotated[int, typer.Option(help="How many, the newest first.", min=1)] = 50,
+    as_json: Json = False,
+) -> None:
+    """List campaigns, newest first, with what became of their recipients."""
+    from newsletter.cli.console import answer_json, answer_table, say
+    from newsletter.delivery.campaigns import list_campaigns, totals
+    from newsletter.delivery.reports import summary
+
+    workspace: Workspace = context.obj
+    with workspace.database.read() as connection:
+        rows = [
+            summary(campaign, totals(connection, campaign.id))
+            for campaign in list_campaigns(connection, limit=limit)
+        ]
+    if as_json:
+        answer_json(rows)
+    elif rows:
+        columns = (
+            *("campaign", "digest", "list", "status", "recipients", "accepted", "rejected"),
+            *("deferred", "unknown", "skipped", "expired", "pending"),
+        )
+        answer_table(columns, [[row[column] for column in columns] for row in rows])
+    else:
+        say("no campaigns yet: newsletter send DIGEST --list NAME")
+
+
+@app.command()
+def show(context: typer.Context, campaign: CampaignNumber, as_json: Json = False) -> None:
+    """Show one campaign: its status and the state of every recipient, in numbers."""
+    show_campaign(context.obj, campaign, as_json=as_json)
+
+
+@app.command()
+def pause(context: typer.Context, campaign: CampaignNumber, as_json: Json = False) -> None:
+    """Pause a campaign; takes effect within one batch and survives a restart."""
+    _change(context.obj, campaign, "pause", as_json=as_json)
+
+
+@app.command()
+def resume(context: typer.Context, campaign: CampaignNumber, as_json: Json = False) -> None:
+    """Go on with a campaign, in the foreground, with the audience and content it was frozen with.
+
+    Also after a crash: what a dead process left is settled first, and nobody gets it twice.
+    """
+    from newsletter.delivery.campaigns import change_status, get_campaign
+    from newsletter.delivery.states import CampaignStatus
+
+    workspace: Workspace = context.obj
+    with workspace.database.read() as connection:
+        status = get_campaign(connection, campaign).status
+    if status not in (CampaignStatus.SCHEDULED, CampaignStatus.SENT):
+        change_status(
+            workspace.database, campaign, "resume", workspace.clock.now(), actor=workspace.actor
+        )
+    run_campaign(workspace, campaign, as_json=as_json)
+
+
+@app.command()
+def cancel(context: typer.Context, campaign: CampaignNumber, as_json: Json = False) -> None:
+    """Cancel a campaign: whoever has not got it is marked skipped (cancelled)."""
+    _change(context.obj, campaign, "cancel", as_json=as_json)
+
+
+def _change(workspace: Workspace, campaign: int, word: str, *, as_json: bool) -> None:
+    from newsletter.delivery.campaigns import change_status
+
+    change_status(workspace.database, campaign, word, workspace.clock.now(), actor=workspace.actor)
+    show_campaign(workspace, campaign, as_json=as_json)
+
+
+@app.command()
+def report(
+    context: typer.Context,
+    campaign: CampaignNumber,
+    state: Annotated[
+        list[str] | None, typer.Option("--state", help="Only recipients in this state (repeat).")
+    ] = None,
+    csv: Annotated[
+        Path | None, typer.Option("--csv", help="Write every recipient to a CSV file.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Report what happened to every recipient: totals, reasons, and one row for each person."""
+    from newsletter.cli.console import answer, answer_json, answer_table
+    from newsletter.delivery.reports import build_report, delivery_rows, summary
+
+    workspace: Workspace = context.obj
+    states = _states(state) if state else None
+    if csv is not None:
+        written = _write_csv(workspace, campaign, csv)
+        answer(f"{csv}: {written} recipients")
+        return
+    with workspace.database.read() as connection:
+        found = build_report(connection, campaign)
+        rows = list(delivery_rows(connection, campaign, states=states or _exceptions()))
+    if as_json:
+        answer_json(
+            {
+                **summary(found.campaign, found.states),
+                "reasons": [
+                    {"state": s, "reason": reason, "count": n} for s, reason, n in found.reasons
+                ],
+                "deliveries": [asdict(row) for row in rows],
+            }
+        )
+        return
+    show_campaign(workspace, campaign, as_json=False)
+    if rows:
+        answer("")
+        answer_table(
+            ("delivery", "address", "state", "reason", "tries", "next try", "answer"),
+            [
+                (r.delivery, r.address, r.state, r.reason, r.tries, r.not_before, r.answer)
+                for r in rows
+            ],
+        )
+
+
+def _states(names: list[str]) -> tuple[DeliveryState, ...]:
+    from newsletter.delivery.states import DeliveryState
+
+    known = {state.label: state for state in DeliveryState}
+    for name in names:
+        if name not in known:
+            raise UsageError(f"there is no state '{name}'", fix=f"use {', '.join(known)}")
+    return tuple(known[name] for name in names)
+
+
+def _exceptions() -> tuple[DeliveryState, ...]:
+    """Return the states an operator wants to see by name: everybody who did not simply get it."""
+    from newsletter.delivery.states import DeliveryState
+
+    usual = (DeliveryState.ACCEPTED, DeliveryState.DELIVERED, DeliveryState.PENDING)
+    return tuple(state for state in DeliveryState if state not in usual)
+
+
+def _write_csv(workspace: Workspace, campaign: int, path: Path) -> int:
+    import csv
+
+    from newsletter.audience.exports import spreadsheet_safe
+    from newsletter.delivery.reports import DeliveryRow, delivery_rows
+    from newsletter.errors import NewsletterError, Place
+
+    columns = [field.name for field in fields(DeliveryRow)]
+    written = 0
+    try:
+        with path.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(columns)
+            with workspace.database.read() as connection:
+                for row in delivery_rows(connection, campaign):
+                    values = (getattr(row, column) for column in columns)
+                    writer.writerow(["" if v is None else spreadsheet_safe(str(v)) for v in values])
+                    written += 1
+    except OSError as error:
+        raise NewsletterError(
+            f"cannot be written: {error.strerror}", where=Place(path), fix="name another file"
+        ) from None
+    return written
+
+
+class Mark(StrEnum):
+    """What an operator may find out about an unknown delivery."""
+
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+
+
+@app.command()
+def resolve(
+    context: typer.Context,
+    campaign: CampaignNumber,
+    retry: Annotated[
+        bool, typer.Option("--retry", help="Send them again, once, with the same Message-ID.")
+    ] = False,
+    hold: Annotated[
+        bool, typer.Option("--hold", help="Keep them until evidence comes, whatever the policy.")
+    ] = False,
+    mark: Annotated[
+        Mark | None, typer.Option("--mark", help="You found out what became of them.")
+    ] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option("--only", metavar="DELIVERY", help="Only this delivery, as 7-1234 (repeat)."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Show the deliveries whose answer was lost, and decide what becomes of them.
+
+    Without an option nothing changes. After --retry, 'campaigns resume' sends them.
+    """
+    from newsletter.cli.console import answer, answer_json, answer_table
+    from newsletter.delivery.resolving import decide_unknown, hold_unknown, unknown_deliveries
+
+    workspace: Workspace = context.obj
+    if sum((retry, hold, mark is not None)) > 1:
+        raise UsageError("--retry, --hold and --mark exclude each other", fix="use one of them")
+    now, actor = workspace.clock.now(), workspace.actor
+    chosen = [_subscriber(campaign, text) for text in only] if only else None
+    settled = 0
+    if hold:
+        hold_unknown(workspace.database, campaign, now, actor=actor)
+    elif retry or mark:
+        settled = decide_unknown(
+            workspace.database,
+            campaign,
+            "retry" if retry else str(mark),
+            now,
+            actor=actor,
+            only=chosen,
+        )
+    left = unknown_deliveries(workspace.database, campaign)
+    if as_json:
+        answer_json(
+            {"campaign": campaign, "settled": settled, "unknown": [asdict(row) for row in left]}
+        )
+        return
+    if settled:
+        then = f"; newsletter campaigns resume {campaign} sends them" if retry else ""
+        answer(f"{settled} settled{then}")
+    answer(f"{len(left)} unknown")
+    if left:
+        answer_table(
+            ("delivery", "address", "claimed", "reason", "answer"),
+            [(r.delivery, r.address, r.claimed_at, r.reason, r.answer) for r in left],
+        )
+
+
+def _subscriber(campaign: int, text: str) -> int:
+    from newsletter.providers.base import DeliveryId
+
+    delivery = DeliveryId.parse(text)
+    if delivery is None or delivery.campaign != campaign:
+        raise UsageError(
+            f"'{text}' is no delivery of campaign {campaign}", fix=f"write it as {campaign}-1234"
+        )
+    return delivery.subscriber

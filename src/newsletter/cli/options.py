@@ -1,0 +1,18 @@
+"""Options that several commands share, so that they look and read the same everywhere."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+ListName = Annotated[str, typer.Option("--list", "-l", help="Name of the list.")]
+OptionalListName = Annotated[
+    str | None, typer.Option("--list", "-l", help="Render and check for this list.")
+]
+DigestReference = Annotated[
+    str, typer.Argument(metavar="DIGEST", help="A file, a slug or date in digests/, or 'latest'.")
+]
+CampaignNumber = Annotated[int, typer.Argument(metavar="ID", help="Number of the campaign.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]

@@ -1,0 +1,131 @@
+"""Working on a campaign in the foreground: progress, signals, the final report, the exit code."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import TYPE_CHECKING
+
+import typer
+
+from newsletter.cli.workspace import Workspace
+from newsletter.errors import EXIT_DONE, EXIT_REFUSED, EXIT_TRY_AGAIN
+
+if TYPE_CHECKING:
+    from newsletter.delivery.campaigns import Campaign, Totals
+    from newsletter.delivery.reports import Report
+
+
+def run_campaign(workspace: Workspace, campaign: int, *, as_json: bool) -> None:
+    """Send a campaign as far as it goes now, then report and exit.
+
+    Exit code 0: everybody has a final state. 1: somebody is unknown, deferred, expired or not
+    sent. 75: it was stopped by a signal before it was done.
+    """
+    from newsletter.cli.console import Progress, say
+    from newsletter.delivery.campaigns import get_campaign
+    from newsletter.delivery.starting import start_when_due
+
+    with workspace.database.read() as connection:
+        current = get_campaign(connection, campaign)
+    with Progress(f"campaign {campaign}", total=current.recipients) as bar:
+
+        def show(states: Totals, running: Campaign) -> None:
+            bar.show(_settled(states), running.recipients, _note(states))
+
+        sender = workspace.sender(current.list_id, show)
+        with _stopped_by_signals(sender.stop):
+            start_when_due(workspace.database, campaign, workspace.clock, sender.stop, tell=say)
+            recovered = None if sender.stop.is_set() else sender.run(campaign)
+    if recovered is not None and recovered.all:
+        words = ", ".join(
+            f"{count} {kind.replace('_', ' ')}" for kind, count in recovered.counts.items()
+        )
+        say(f"recovered {recovered.all} claims of a process that had ended: {words}")
+    report = show_campaign(workspace, campaign, as_json=as_json)
+    raise typer.Exit(_exit_code(report, stopped=sender.stop.is_set()))
+
+
+def show_campaign(workspace: Workspace, campaign: int, *, as_json: bool) -> Report:
+    """Print the final document of a campaign and, for people, what happens next."""
+    from newsletter.cli.console import answer, answer_json, say
+    from newsletter.delivery.reports import build_report, summary, what_next
+    from newsletter.delivery.states import DeliveryState
+
+    with workspace.database.read() as connection:
+        report = build_report(connection, campaign)
+    document = summary(report.campaign, report.states)
+    if as_json:
+        answer_json(document)
+    else:
+        current = report.campaign
+        answer(
+            f"campaign {current.id}: '{current.title}' to '{current.list}' by {current.provider}: "
+            f"{current.status}" + (f" ({current.status_reason})" * bool(current.status_reason))
+        )
+        answer(f"  {'recipients':<12}{current.recipients:>9}")
+        for state, count in document.items():
+            if state.upper() in DeliveryState.__members__ and count:
+                answer(f"  {state:<12}{count:>9}{_reasons(report, state)}")
+        answer(f"  {'seconds':<12}{document['seconds']:>9}")
+    for line in what_next(report):
+        say(line)
+    return report
+
+
+def _reasons(report: Report, state: str) -> str:
+    parts = [f"{count} {reason}" for s, reason, count in report.reasons if s == state]
+    return f"  {', '.join(parts)}" if parts else ""
+
+
+def _exit_code(report: Report, *, stopped: bool) -> int:
+    from newsletter.delivery.states import CampaignStatus, DeliveryState
+
+    if report.campaign.status is CampaignStatus.SENT:
+        return EXIT_REFUSED if report.states.of(DeliveryState.EXPIRED) else EXIT_DONE
+    if stopped and report.states.of(DeliveryState.PENDING):
+        return EXIT_TRY_AGAIN
+    return EXIT_REFUSED
+
+
+def _settled(states: Totals) -> int:
+    from newsletter.delivery.states import DeliveryState
+
+    return states.all - states.of(
+        DeliveryState.PENDING, DeliveryState.CLAIMED, DeliveryState.DEFERRED
+    )
+
+
+def _note(states: Totals) -> str:
+    from newsletter.delivery.states import DeliveryState
+
+    shown = (
+        DeliveryState.ACCEPTED,
+        DeliveryState.REJECTED,
+        DeliveryState.DEFERRED,
+        DeliveryState.UNKNOWN,
+        DeliveryState.SKIPPED,
+    )
+    return ", ".join(f"{states.of(s)} {s.label}" for s in shown if states.of(s))
+
+
+@contextmanager
+def _stopped_by_signals(stop: threading.Event) -> Iterator[None]:
+    """Let SIGTERM and SIGINT ask for a good end (G6); a second one ends at once."""
+    from newsletter.cli.console import say
+
+    def ask(number: int, _frame: FrameType | None) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+        say(f"{signal.Signals(number).name}: finishing what is on the wire")
+
+    earlier = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in earlier.items():
+            signal.signal(number, handler)

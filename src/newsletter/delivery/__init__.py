@@ -1,0 +1,1 @@
+"""Campaigns and their ledger: freeze, claim, send, record, recover."""

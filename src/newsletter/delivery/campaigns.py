@@ -1,0 +1,337 @@
+"""The life cycle of a campaign: frozen once, then paused, resumed, cancelled, finished.
+
+Resuming never renders and never selects again: content and audience are what the freeze wrote.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, insert, literal, select, update
+from sqlalchemy.exc import IntegrityError
+
+from newsletter.audience.eligibility import freeze_selection
+from newsletter.delivery.states import (
+    FINISHED,
+    READY,
+    CampaignStatus,
+    DeliveryState,
+    next_status,
+)
+from newsletter.errors import DeliveryError
+from newsletter.providers.base import Mailing
+from newsletter.rendering.content import EmailContent, ListIdentity
+from newsletter.storage.audit import record_audit
+from newsletter.storage.database import Database
+from newsletter.storage.tables import campaigns, deliveries, digests, lists
+
+
+@dataclass(frozen=True, slots=True)
+class FreezeRequest:
+    """Everything a campaign is made of, before the audience is taken."""
+
+    list_id: int
+    list_name: str
+    slug: str
+    title: str
+    content_hash: str
+    markdown: str
+    content: EmailContent
+    identity: ListIdentity
+    provider: str
+    on_unknown: str
+    expires_after: timedelta
+    again: bool = False
+    not_before: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Campaign:
+    """One frozen digest for one frozen audience, without the content."""
+
+    id: int
+    digest: str
+    title: str
+    list: str
+    list_id: int
+    status: CampaignStatus
+    status_reason: str | None
+    provider: str
+    on_unknown: str
+    recipients: int
+    created_at: datetime
+    not_before: datetime | None
+    expires_at: datetime
+    finished_at: datetime | None
+    sending_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """How many deliveries of a campaign are in each state; adds up to its recipients (I1)."""
+
+    counts: Mapping[DeliveryState, int]
+
+    def of(self, *states: DeliveryState) -> int:
+        """Return how many are in any of the states."""
+        return sum(self.counts.get(state, 0) for state in states)
+
+    @property
+    def all(self) -> int:
+        """Return the number of rows in the ledger."""
+        return sum(self.counts.values())
+
+
+class AlreadySent(DeliveryError):  # noqa: N818 - a fact, told to the operator
+    """The digest has a campaign for this list already (G1)."""
+
+    def __init__(self, problem: str, *, campaign: int, status: CampaignStatus) -> None:
+        finished = status in FINISHED
+        super().__init__(
+            problem,
+            fix="--again sends it a second time to everybody on the list"
+            if finished
+            else f"newsletter campaigns resume {campaign}",
+        )
+        self.campaign = campaign
+        self.status = status
+
+
+def freeze(database: Database, request: FreezeRequest, now: datetime, *, actor: str) -> int:
+    """Write the digest, the rendered content and the audience in one transaction (G1).
+
+    Returns the campaign's number. Raises `AlreadySent` when the list has had this digest (the
+    same name or the same content) and `again` was not asked, `DeliveryError` for an empty list.
+    """
+    try:
+        with database.write() as connection:
+            _refuse_second(connection, request)
+            campaign = _insert_campaign(connection, request, now)
+            selection = freeze_selection(request.list_id, now).subquery()
+            taken = connection.execute(
+                insert(deliveries).from_select(
+                    ["campaign_id", "subscriber_id", "state", "tries"],
+                    select(
+                        literal(campaign),
+                        selection.c.subscriber_id,
+                        literal(int(DeliveryState.PENDING)),
+                        literal(0),
+                    ),
+                    include_defaults=False,
+                )
+            ).rowcount
+            if taken == 0:
+                raise DeliveryError(
+                    f"list '{request.list_name}' has no active subscribers",
+                    fix=f"newsletter subscribers import FILE --list {request.list_name}",
+                )
+            connection.execute(
+                update(campaigns).where(campaigns.c.id == campaign).values(recipients=taken)
+            )
+            record_audit(
+                connection,
+                now,
+                actor=actor,
+                action="campaign.freeze",
+                subject=f"campaign {campaign}",
+                detail={"recipients": taken, "digest": request.slug, "again": request.again},
+            )
+            return campaign
+    except IntegrityError:
+        # Another process froze the same key between our look and our write.
+        with database.read() as connection:
+            _refuse_second(connection, request)
+        raise
+
+
+def _refuse_second(connection: Connection, request: FreezeRequest) -> None:
+    if request.again:
+        return
+    row = connection.execute(
+        select(campaigns.c.id, campaigns.c.status, digests.c.content_hash, campaigns.c.created_at)
+        .join(digests)
+        .where(
+            campaigns.c.list_id == request.list_id,
+            (digests.c.slug == request.slug) | (digests.c.content_hash == request.content_hash),
+            campaigns.c.status != CampaignStatus.CANCELLED,
+        )
+        .order_by(campaigns.c.id.desc())
+    ).first()
+    if row is None:
+        return
+    revision = "" if row.content_hash == request.content_hash else "an earlier revision of "
+    verb = "was sent" if row.status in FINISHED else f"is {row.status}"
+    raise AlreadySent(
+        f"{revision}'{request.slug}' {verb} to '{request.list_name}' as campaign {row.id} "
+        f"({row.created_at:%Y-%m-%d %H:%M} UTC)",
+        campaign=row.id,
+        status=CampaignStatus(row.status),
+    )
+
+
+def _insert_campaign(connection: Connection, request: FreezeRequest, now: datetime) -> int:
+    digest_id = connection.execute(
+        select(digests.c.id).where(
+            digests.c.slug == request.slug, digests.c.content_hash == request.content_hash
+        )
+    ).scalar()
+    if digest_id is None:
+        digest_id = connection.execute(
+            insert(digests).values(
+                slug=request.slug,
+                content_hash=request.content_hash,
+                title=request.title,
+                markdown=request.markdown,
+                created_at=now,
+            )
+        ).inserted_primary_key[0]
+    earlier = connection.execute(
+        select(func.count())
+        .select_from(campaigns.join(digests))
+        .where(campaigns.c.list_id == request.list_id, digests.c.slug == request.slug)
+    ).scalar_one()
+    start = request.not_before or now
+    return int(
+        connection.execute(
+            insert(campaigns).values(
+                key=f"{request.list_id}/{request.slug}/{earlier + 1}",
+                list_id=request.list_id,
+                digest_id=digest_id,
+                status=CampaignStatus.SCHEDULED if request.not_before else CampaignStatus.SENDING,
+                provider=request.provider,
+                content=request.content.to_json(),
+                identity=request.identity.to_json(),
+                message_id_salt=secrets.token_hex(8),
+                on_unknown=request.on_unknown,
+                recipients=0,
+                created_at=now,
+                not_before=request.not_before,
+                expires_at=start + request.expires_after,
+                sending_ms=0,
+            )
+        ).inserted_primary_key[0]
+    )
+
+
+_SUMMARY = (
+    select(
+        campaigns.c.id,
+        digests.c.slug.label("digest"),
+        digests.c.title,
+        lists.c.name.label("list"),
+        campaigns.c.list_id,
+        campaigns.c.status,
+        campaigns.c.status_reason,
+        campaigns.c.provider,
+        campaigns.c.on_unknown,
+        campaigns.c.recipients,
+        campaigns.c.created_at,
+        campaigns.c.not_before,
+        campaigns.c.expires_at,
+        campaigns.c.finished_at,
+        campaigns.c.sending_ms,
+    )
+    .join(digests, digests.c.id == campaigns.c.digest_id)
+    .join(lists, lists.c.id == campaigns.c.list_id)
+)
+
+
+def _campaign(row: Row[Any]) -> Campaign:
+    return Campaign(**{**row._mapping, "status": CampaignStatus(row.status)})
+
+
+def get_campaign(connection: Connection, campaign: int) -> Campaign:
+    """Return one campaign; raises `DeliveryError` when there is none with this number."""
+    row = connection.execute(_SUMMARY.where(campaigns.c.id == campaign)).first()
+    if row is None:
+        raise DeliveryError(
+            f"there is no campaign {campaign}", fix="newsletter campaigns list shows them all"
+        )
+    return _campaign(row)
+
+
+def list_campaigns(connection: Connection, *, limit: int | None = None) -> list[Campaign]:
+    """Return the campaigns, newest first."""
+    query = _SUMMARY.order_by(campaigns.c.id.desc()).limit(limit)
+    return [_campaign(row) for row in connection.execute(query)]
+
+
+def totals(connection: Connection, campaign: int) -> Totals:
+    """Count a campaign's deliveries by state, from the ledger itself."""
+    rows = connection.execute(
+        select(deliveries.c.state, func.count())
+        .where(deliveries.c.campaign_id == campaign)
+        .group_by(deliveries.c.state)
+    )
+    return Totals({DeliveryState(state): count for state, count in rows})
+
+
+def load_mailing(connection: Connection, campaign: int) -> Mailing:
+    """Return the frozen content of a campaign as providers take it."""
+    row = connection.execute(
+        select(campaigns.c.content, campaigns.c.identity, campaigns.c.message_id_salt).where(
+            campaigns.c.id == campaign
+        )
+    ).one()
+    # A JSON column may come back as text from a server that was told so; accept both.
+    content = json.loads(row.content) if isinstance(row.content, str) else row.content
+    return Mailing(
+        campaign=campaign,
+        content=EmailContent.from_json(content),
+        identity=ListIdentity.from_json(row.identity),
+        message_id_salt=row.message_id_salt,
+    )
+
+
+def change_status(
+    database: Database,
+    campaign: int,
+    word: str,
+    now: datetime,
+    *,
+    actor: str,
+    reason: str | None = None,
+) -> CampaignStatus:
+    """Pause, resume, cancel or finish a campaign, durably and in the audit log (G16).
+
+    Repeating a word that has already led where it leads changes nothing. Cancelling marks what
+    has not left as `skipped(cancelled)`. Raises `DeliveryError` when the word does not fit.
+    """
+    with database.write() as connection:
+        current = get_campaign(connection, campaign)
+        if _is_there_already(current.status, word):
+            return current.status
+        status = next_status(campaign, current.status, word)
+        values: dict[str, Any] = {"status": status, "status_reason": reason}
+        if status in FINISHED:
+            values["finished_at"] = now
+        connection.execute(update(campaigns).where(campaigns.c.id == campaign).values(values))
+        if status is CampaignStatus.CANCELLED:
+            connection.execute(
+                update(deliveries)
+                .where(deliveries.c.campaign_id == campaign, deliveries.c.state.in_(READY))
+                .values(state=DeliveryState.SKIPPED, reason="cancelled", not_before=None)
+            )
+        record_audit(
+            connection,
+            now,
+            actor=actor,
+            action=f"campaign.{word}",
+            subject=f"campaign {campaign}",
+            detail={"from": current.status, "to": status, "reason": reason},
+        )
+        return status
+
+
+def _is_there_already(status: CampaignStatus, word: str) -> bool:
+    return (status, word) in {
+        (CampaignStatus.PAUSED, "pause"),
+        (CampaignStatus.SENDING, "resume"),
+        (CampaignStatus.CANCELLED, "cancel"),
+        (CampaignStatus.SENT, "finish"),
+    }

@@ -1,0 +1,124 @@
+"""What `doctor` looks at on this machine: settings, database, templates, clock."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import UTC, date, datetime
+from urllib.parse import urlsplit
+
+from sqlalchemy import func, select
+
+from newsletter.delivery.preparing import list_identity, sends_to_loopback
+from newsletter.delivery.states import CampaignStatus, DeliveryState
+from newsletter.digest.model import Byline, Digest, Paragraph, Text
+from newsletter.providers.base import Health
+from newsletter.rendering.render import render
+from newsletter.settings import Settings
+from newsletter.storage.database import Database
+from newsletter.storage.schema import current_revision
+from newsletter.storage.tables import campaigns, deliveries, lists
+
+FREE_BYTES = 200_000_000
+"""Below this the disk of the database counts as nearly full."""
+OLDEST_CLOCK = datetime(2026, 1, 1, tzinfo=UTC)
+EXAMPLE_DOMAINS = ("example", "example.org", "example.com", "example.net", "localhost", "invalid")
+
+
+def look_at_settings(settings: Settings) -> list[Health]:
+    """Look at the settings a send depends on."""
+    general, sender = settings.newsletter, settings.sender
+    file = str(settings.file) if settings.file else "no newsletter.toml: defaults"
+    secure = urlsplit(general.base_url).scheme == "https" or sends_to_loopback(settings)
+    domain = sender.from_email.rpartition("@")[2].lower()
+    real = not any(domain == e or domain.endswith("." + e) for e in EXAMPLE_DOMAINS)
+    return [
+        Health("settings", settings.file is not None, file, "newsletter init"),
+        Health(
+            "base_url",
+            secure,
+            general.base_url,
+            "one-click unsubscribe needs a public https:// base_url",
+        ),
+        Health(
+            "sender",
+            bool(sender.from_email) and (real or sends_to_loopback(settings)),
+            sender.from_email or "no sender.from_email",
+            "set sender.from_email to an address of a domain you send from",
+        ),
+        Health(
+            "postal address",
+            bool(general.postal_address.strip()),
+            general.postal_address.replace("\n", ", ") or "missing",
+            "set newsletter.postal_address: the law asks for it in each commercial email",
+        ),
+    ]
+
+
+def look_at_clock(now: datetime) -> list[Health]:
+    """Look whether the machine knows the time at all."""
+    return [
+        Health(
+            "clock",
+            now > OLDEST_CLOCK,
+            f"{now:%Y-%m-%d %H:%M:%S} UTC",
+            "set the machine's clock (NTP)",
+        )
+    ]
+
+
+def look_at_database(database: Database, now: datetime) -> list[Health]:
+    """Look at the database: its schema, its soundness, the room left, and unfinished work."""
+    found = [Health("schema", ok=True, detail=f"revision {current_revision(database)}")]
+    with database.read() as connection:
+        if database.path is not None:
+            verdict = str(connection.exec_driver_sql("PRAGMA quick_check").scalar())
+            found.append(
+                Health("database", verdict == "ok", f"{database.path.name}: {verdict}", "restore")
+            )
+            free = shutil.disk_usage(database.path.parent).free
+            found.append(
+                Health("disk", free > FREE_BYTES, f"{free // 10**6:,} MB free", "make some room")
+            )
+        has_list = connection.execute(select(func.count()).select_from(lists)).scalar_one()
+        found.append(Health("lists", has_list > 0, f"{has_list}", "newsletter lists create NAME"))
+        stuck = connection.execute(
+            select(campaigns.c.id).where(
+                campaigns.c.status.in_([CampaignStatus.SENDING, CampaignStatus.PAUSED]),
+                campaigns.c.expires_at > now,
+            )
+        ).scalars()
+        unfinished = ", ".join(map(str, stuck))
+        found.append(
+            Health(
+                "campaigns",
+                not unfinished,
+                f"unfinished: {unfinished}" if unfinished else "none unfinished",
+                "newsletter campaigns resume ID",
+            )
+        )
+        unknown = connection.execute(
+            select(func.count()).where(deliveries.c.state == DeliveryState.UNKNOWN)
+        ).scalar_one()
+        found.append(
+            Health(
+                "unknown", unknown == 0, f"{unknown} deliveries", "newsletter campaigns resolve ID"
+            )
+        )
+    return found
+
+
+def look_at_templates(settings: Settings) -> list[Health]:
+    """Render a small digest with the operator's templates; raises `TemplateError`."""
+    words = (Text("A sentence to see that the templates work."),)
+    digest = Digest(
+        slug="doctor",
+        title=(Text("Templates"),),
+        byline=Byline(author=None, day=date(2026, 1, 1)),
+        lede=(Paragraph(words),),
+        sections=(),
+        sources=(),
+        content_hash="0" * 64,
+    )
+    folder = settings.path(settings.newsletter.templates)
+    content = render(digest, list_identity(settings, None), templates=folder)
+    return [Health("templates", ok=True, detail=f"{len(content.html):,} characters of HTML")]

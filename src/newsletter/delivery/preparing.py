@@ -1,0 +1,159 @@
+"""From a digest file and a list to an email that is checked and ready to freeze.
+
+The one path that `check`, `render`, `test` and `send` share: what is checked is what is sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from newsletter.audience.lists import MailingList
+from newsletter.digest.checks import check
+from newsletter.digest.model import Digest, Finding, Parsed, Severity, plain_text
+from newsletter.digest.parser import load
+from newsletter.errors import ConfigurationError, DeliveryError, Place
+from newsletter.rendering.checks import check_content
+from newsletter.rendering.content import EmailContent, ListIdentity
+from newsletter.rendering.render import render
+from newsletter.settings import ProviderName, Settings
+
+BUILT_IN_FIELDS = frozenset({"name", "first_name", "email"})
+"""Merge fields every subscriber has, possibly empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A digest with its email and everything the checks found; `content` is None after an error
+    that keeps it from being rendered at all."""
+
+    path: Path
+    digest: Digest
+    identity: ListIdentity
+    content: EmailContent | None
+    findings: tuple[Finding, ...]
+
+    @property
+    def errors(self) -> int:
+        """Return how many findings keep the digest from being sent."""
+        return sum(1 for finding in self.findings if finding.severity is Severity.ERROR)
+
+    @property
+    def warnings(self) -> int:
+        """Return how many findings are only said."""
+        return len(self.findings) - self.errors
+
+    @property
+    def title(self) -> str:
+        """Return the digest's title as plain text."""
+        return plain_text(self.digest.title)
+
+
+def list_identity(settings: Settings, mailing_list: MailingList | None) -> ListIdentity:
+    """Return what an email says about its list: the list's own words, else the settings'.
+
+    Without a list (`check` and `render` before any exists) it stands for the whole newsletter.
+    """
+    general, sender = settings.newsletter, settings.sender
+    host = urlsplit(general.base_url).hostname or "localhost"
+    title = mailing_list.title if mailing_list else general.name
+    return ListIdentity(
+        title=title,
+        list_id=mailing_list.list_id if mailing_list else f"newsletter.{host}",
+        from_name=(mailing_list and mailing_list.from_name) or sender.from_name or general.name,
+        from_email=(mailing_list and mailing_list.from_email) or sender.from_email,
+        base_url=general.base_url,
+        postal_address=general.postal_address,
+        timezone=(mailing_list and mailing_list.timezone) or general.timezone,
+        language=(mailing_list and mailing_list.language) or general.language,
+        reply_to=(mailing_list and mailing_list.reply_to) or sender.reply_to,
+        contact=general.contact,
+        reason=(mailing_list and mailing_list.reason) or f"You are subscribed to {title}.",
+        unsubscribe_mailto=sender.unsubscribe_mailto,
+    )
+
+
+def prepare(
+    path: Path,
+    settings: Settings,
+    mailing_list: MailingList | None,
+    merge_fields: Collection[str],
+) -> Prepared:
+    """Parse, check and render a digest for a list.
+
+    `merge_fields` are the fields the list's subscribers have. Raises `DigestError` when the file
+    cannot be read at all and `TemplateError` when a template is broken; everything else is a
+    finding.
+    """
+    parsed: Parsed = load(path)
+    findings = check(parsed, merge_fields=BUILT_IN_FIELDS | set(merge_fields))
+    identity = list_identity(settings, mailing_list)
+    content = None
+    if plain_text(parsed.digest.title).strip():
+        content = render(
+            parsed.digest, identity, templates=settings.path(settings.newsletter.templates)
+        )
+        findings = (*findings, *check_content(content, identity))
+    return Prepared(path, parsed.digest, identity, content, findings)
+
+
+def refuse_unready(prepared: Prepared) -> EmailContent:
+    """Return the content of a digest without errors.
+
+    Raises `DeliveryError` that names the first error; `newsletter check` shows them all.
+    """
+    errors = [f for f in prepared.findings if f.severity is Severity.ERROR]
+    if errors or prepared.content is None:
+        first = errors[0]
+        more = f" (and {len(errors) - 1} more errors)" if len(errors) > 1 else ""
+        raise DeliveryError(
+            f"{first.problem}{more}",
+            where=Place(prepared.path, first.line),
+            fix=f"{first.fix}; all findings: newsletter check {prepared.path}",
+        )
+    return prepared.content
+
+
+def refuse_unsafe_settings(settings: Settings, identity: ListIdentity) -> None:
+    """Refuse settings with which nothing may leave this machine (J "Settings").
+
+    Raises `ConfigurationError` for a missing From address, and for a `base_url` without https
+    when the provider is not on loopback: the unsubscribe link has to work for everybody.
+    """
+    if not identity.from_email:
+        raise ConfigurationError(
+            "'sender.from_email' is missing",
+            where=Place(settings.file),
+            fix='add from_email = "digest@your-domain" under [sender]',
+        )
+    if urlsplit(identity.base_url).scheme != "https" and not sends_to_loopback(settings):
+        raise ConfigurationError(
+            f"'newsletter.base_url' is {identity.base_url}: one-click unsubscribe needs https",
+            where=Place(settings.file),
+            fix="set it to the public https:// address of this newsletter",
+        )
+
+
+def sends_to_loopback(settings: Settings) -> bool:
+    """Return whether the configured provider is on this machine."""
+    delivery = settings.delivery
+    if delivery.provider is ProviderName.OUTBOX:
+        return True
+    if delivery.provider is ProviderName.SMTP:
+        return is_loopback(delivery.smtp.host)
+    return delivery.sendgrid.host is not None and is_loopback(
+        urlsplit(delivery.sendgrid.host).hostname or ""
+    )
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether a host name or address is this machine itself."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,36 @@
+"""What a send would do, without writing anything: who would get it and who would be skipped."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime
+
+from newsletter.audience.eligibility import Recipient, freeze_selection, recheck
+from newsletter.audience.keys import Keys
+from newsletter.storage.database import Database
+
+CHUNK = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsal:
+    """How many would be frozen, and how many of them would be skipped at the claim, by reason."""
+
+    recipients: int
+    skips: dict[str, int]
+
+
+def rehearse(database: Database, list_id: int, keys: Keys, now: datetime) -> Rehearsal:
+    """Walk the audience of a list as a campaign would."""
+    skips: Counter[str] = Counter()
+    recipients = 0
+    with database.read() as connection:
+        chosen = connection.execute(freeze_selection(list_id, now)).scalars().all()
+        for start in range(0, len(chosen), CHUNK):
+            chunk = list(chosen[start : start + CHUNK])
+            recipients += len(chunk)
+            for verdict in recheck(connection, list_id, chunk, keys, now).values():
+                if not isinstance(verdict, Recipient):
+                    skips[verdict.reason] += 1
+    return Rehearsal(recipients, dict(skips))

@@ -1,0 +1,138 @@
+"""The states of deliveries and campaigns, and the only table of moves between them.
+
+The diagram in `docs/states.md` is drawn from these tables; a test holds the two together.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum, StrEnum
+
+from newsletter.errors import DeliveryError
+
+
+class DeliveryState(IntEnum):
+    """Where one subscriber of one campaign stands; stored as its number, ordered as in D1."""
+
+    PENDING = 0
+    CLAIMED = 1
+    DEFERRED = 2
+    UNKNOWN = 3
+    REJECTED = 4
+    SKIPPED = 5
+    EXPIRED = 6
+    ACCEPTED = 7
+    DELIVERED = 8
+    BOUNCED = 9
+    COMPLAINED = 10
+
+    @property
+    def label(self) -> str:
+        """Its name as people see it."""
+        return self.name.lower()
+
+
+class Move(StrEnum):
+    """What may happen to a delivery."""
+
+    CLAIM = "claim"
+    ACCEPT = "accept"
+    REJECT = "reject"
+    DEFER = "defer"
+    RETURN = "return"
+    LOSE = "lose"
+    SKIP = "skip"
+    EXPIRE = "expire"
+    RETRY = "retry"
+    DELIVER = "deliver"
+    BOUNCE = "bounce"
+    COMPLAIN = "complain"
+
+
+_S = DeliveryState
+
+MOVES: dict[tuple[DeliveryState, Move], DeliveryState] = {
+    (_S.PENDING, Move.CLAIM): _S.CLAIMED,
+    (_S.PENDING, Move.SKIP): _S.SKIPPED,
+    (_S.PENDING, Move.EXPIRE): _S.EXPIRED,
+    (_S.DEFERRED, Move.CLAIM): _S.CLAIMED,
+    (_S.DEFERRED, Move.SKIP): _S.SKIPPED,
+    (_S.DEFERRED, Move.EXPIRE): _S.EXPIRED,
+    (_S.CLAIMED, Move.ACCEPT): _S.ACCEPTED,
+    (_S.CLAIMED, Move.REJECT): _S.REJECTED,
+    (_S.CLAIMED, Move.DEFER): _S.DEFERRED,
+    (_S.CLAIMED, Move.RETURN): _S.PENDING,
+    (_S.CLAIMED, Move.LOSE): _S.UNKNOWN,
+    (_S.UNKNOWN, Move.ACCEPT): _S.ACCEPTED,
+    (_S.UNKNOWN, Move.REJECT): _S.REJECTED,
+    (_S.UNKNOWN, Move.RETRY): _S.PENDING,
+    (_S.UNKNOWN, Move.DELIVER): _S.DELIVERED,
+    (_S.UNKNOWN, Move.BOUNCE): _S.BOUNCED,
+    (_S.UNKNOWN, Move.COMPLAIN): _S.COMPLAINED,
+    (_S.ACCEPTED, Move.DELIVER): _S.DELIVERED,
+    (_S.ACCEPTED, Move.BOUNCE): _S.BOUNCED,
+    (_S.ACCEPTED, Move.COMPLAIN): _S.COMPLAINED,
+    (_S.DELIVERED, Move.BOUNCE): _S.BOUNCED,
+    (_S.DELIVERED, Move.COMPLAIN): _S.COMPLAINED,
+    (_S.BOUNCED, Move.COMPLAIN): _S.COMPLAINED,
+}
+"""Every legal move; what is not here does not happen."""
+
+READY = (_S.PENDING, _S.DEFERRED)
+"""States a worker may claim."""
+
+UNSETTLED = (_S.PENDING, _S.CLAIMED, _S.DEFERRED, _S.UNKNOWN)
+"""States that keep a campaign from being finished."""
+
+
+def before(move: Move) -> tuple[DeliveryState, ...]:
+    """Return the states from which a move is legal, for the WHERE of its statement."""
+    return tuple(state for (state, m) in MOVES if m is move)
+
+
+class CampaignStatus(StrEnum):
+    """Where a campaign stands."""
+
+    DRAFT = "draft"
+    SCHEDULED = "scheduled"
+    SENDING = "sending"
+    PAUSED = "paused"
+    HELD = "held"
+    SENT = "sent"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+
+
+_C = CampaignStatus
+
+CAMPAIGN_MOVES: dict[tuple[CampaignStatus, str], CampaignStatus] = {
+    (_C.SCHEDULED, "start"): _C.SENDING,
+    (_C.SCHEDULED, "pause"): _C.PAUSED,
+    (_C.SCHEDULED, "cancel"): _C.CANCELLED,
+    (_C.SENDING, "pause"): _C.PAUSED,
+    (_C.SENDING, "cancel"): _C.CANCELLED,
+    (_C.SENDING, "finish"): _C.SENT,
+    (_C.PAUSED, "resume"): _C.SENDING,
+    (_C.PAUSED, "cancel"): _C.CANCELLED,
+    (_C.PAUSED, "finish"): _C.SENT,
+    (_C.HELD, "resume"): _C.SENDING,
+    (_C.HELD, "cancel"): _C.CANCELLED,
+    # A retry of unknown deliveries opens a finished campaign again.
+    (_C.SENT, "reopen"): _C.SENDING,
+}
+
+FINISHED = (_C.SENT, _C.CANCELLED, _C.FAILED)
+
+
+def next_status(campaign: int, status: CampaignStatus, word: str) -> CampaignStatus:
+    """Return where a word leads a campaign; raises `DeliveryError` when it leads nowhere."""
+    try:
+        return CAMPAIGN_MOVES[status, word]
+    except KeyError:
+        allowed = sorted(w for (s, w) in CAMPAIGN_MOVES if s is status and w in _OPERATOR_WORDS)
+        raise DeliveryError(
+            f"campaign {campaign} is {status}; it cannot {word}",
+            fix=f"possible now: {', '.join(allowed)}" if allowed else "nothing is left to do",
+        ) from None
+
+
+_OPERATOR_WORDS = ("pause", "resume", "cancel")

@@ -1,0 +1,54 @@
+"""What all tests share: the reference material beside the checkout, and no silent skips in CI."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from newsletter.clock import SettableClock
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+# One profile for all: bounded, and without a deadline, for a busy machine is not a failure.
+settings.register_profile(
+    "newsletter", max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("newsletter")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Let a skip fail in CI: there everything a test needs must be installed."""
+    report = yield
+    if report.skipped and os.environ.get("CI") == "true" and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid} was skipped in CI: {report.longrepr}"
+    return report
+
+
+@pytest.fixture
+def shared() -> Path:
+    """The folder of reference material that lies beside a contributor's checkout."""
+    if not SHARED.is_dir():
+        pytest.skip(f"needs the reference material in {SHARED.name}/ beside the checkout")
+    return SHARED
+
+
+@pytest.fixture
+def clock() -> SettableClock:
+    """A clock that stands at a Tuesday morning."""
+    return SettableClock(datetime(2026, 11, 24, 6, 0, tzinfo=UTC))
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the environment of whoever runs the tests out of them."""
+    for name in [name for name in os.environ if name.startswith("NEWSLETTER_")]:
+        monkeypatch.delenv(name)
