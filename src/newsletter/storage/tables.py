@@ -194,7 +194,7 @@ campaigns = Table(
     Column("not_before", Instant),
     Column("expires_at", Instant, nullable=False),
     Column("finished_at", Instant),
-    Column("seconds_sending", Integer, nullable=False, default=0, server_default="0"),
+    Column("sending_ms", Integer, nullable=False, default=0, server_default="0"),
 )
 
 deliveries = Table(

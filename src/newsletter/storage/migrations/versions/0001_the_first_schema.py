@@ -101,7 +101,7 @@ def upgrade() -> None:
         sa.Column("not_before", sa.DateTime(timezone=True), nullable=True),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("seconds_sending", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("sending_ms", sa.Integer(), server_default="0", nullable=False),
         sa.ForeignKeyConstraint(["digest_id"], ["digests.id"], name=op.f("fk_campaigns_digest_id")),
         sa.ForeignKeyConstraint(["list_id"], ["lists.id"], name=op.f("fk_campaigns_list_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_campaigns")),
