@@ -104,103 +104,106 @@ class Security(StrEnum):
 class NewsletterPart(_Part):
     """`[newsletter]`: who this newsletter is."""
 
-    name: str = Field("Newsletter", min_length=1, max_length=200)
-    base_url: Url = "http://localhost:8000"
-    timezone: Zone = "UTC"
-    language: str = Field("en", pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$")
-    postal_address: str = ""
-    contact: str | None = None
-    digests: Path = Path("digests")
-    templates: Path = Path("templates/email")
+    name: str = Field("Newsletter", min_length=1, max_length=200, description="Its name.")
+    base_url: Url = Field(
+        "http://localhost:8000",
+        description="Public address; links in each message lead there. https for real sends.",
+    )
+    timezone: Zone = Field("UTC", description="IANA zone of dates, where a list names none.")
+    language: str = Field(
+        "en",
+        pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$",
+        description="Language tag, where a list or digest names none.",
+    )
+    postal_address: str = Field("", description="Shown at the foot of each message; required.")
+    contact: str | None = Field(None, description="Address for questions, shown in the footer.")
+    digests: Path = Field(Path("digests"), description="Folder of digests.")
+    templates: Path = Field(Path("templates/email"), description="Folder of email templates.")
 
 
 class DatabasePart(_Part):
     """`[database]`: where the ledger lives."""
 
-    url: str = "sqlite:///newsletter.db"
+    url: str = Field(
+        "sqlite:///newsletter.db", description="sqlite:///FILE (embedded) or postgresql://…"
+    )
 
 
 class SenderPart(_Part):
     """`[sender]`: the From of every list that has none of its own."""
 
-    from_name: str = ""
-    from_email: str = ""
-    reply_to: str | None = None
-    bounce_domain: str | None = None
-    unsubscribe_mailto: str | None = None
+    from_name: str = Field("", description="Display name; empty: the newsletter's name.")
+    from_email: str = Field("", description="Address of the sender; required to send.")
+    reply_to: str | None = Field(None, description="Where replies go.")
+    unsubscribe_mailto: str | None = Field(
+        None, description="Address for List-Unsubscribe by mail, beside the link."
+    )
 
 
 class OutboxPart(_Part):
     """`[delivery.outbox]`: the folder that receives `.eml` files."""
 
-    directory: Path = Path("outbox")
+    directory: Path = Field(Path("outbox"), description="Folder, one file for each delivery.")
 
 
 class SmtpPart(_Part):
     """`[delivery.smtp]`: an SMTP server that takes our mail."""
 
-    host: str = "localhost"
-    port: int = Field(587, ge=1, le=65535)
-    username: str | None = None
-    password: SecretStr | None = None
-    password_file: Path | None = None
-    security: Security = Security.STARTTLS
-    connections: int = Field(4, ge=1, le=100)
-    timeout: Duration = timedelta(seconds=60)
-    messages_per_connection: int = Field(100, ge=0)
-    local_hostname: str | None = None
-    ca_file: Path | None = None
+    host: str = Field("localhost", description="Name or address of the server.")
+    port: int = Field(587, ge=1, le=65535, description="Its port: 587, 465 with tls, 25.")
+    username: str | None = Field(None, description="For AUTH; none: no AUTH.")
+    password: SecretStr | None = Field(None, description="Better in the environment.")
+    password_file: Path | None = Field(None, description="A 0600 file that holds the password.")
+    security: Security = Field(
+        Security.STARTTLS, description="starttls (never falls back), tls, or none (loopback)."
+    )
+    connections: int = Field(4, ge=1, le=100, description="Connections at once, a thread each.")
+    timeout: Duration = Field(timedelta(seconds=60), description="Longest wait for a reply.")
+    messages_per_connection: int = Field(
+        100, ge=0, description="Then a connection is renewed; 0: never, for a local relay."
+    )
+    local_hostname: str | None = Field(None, description="Name said in EHLO.")
+    ca_file: Path | None = Field(None, description="Own certificate authority (PEM).")
 
 
 class SendgridPart(_Part):
     """`[delivery.sendgrid]`: SendGrid's API."""
 
-    api_key: SecretStr | None = None
-    api_key_file: Path | None = None
-    host: Url | None = None
-    region: str = Field("global", pattern="^(global|eu)$")
-    personalizations: int = Field(1000, ge=1, le=1000)
-    calls_in_flight: int = Field(4, ge=1, le=32)
-    timeout: Duration = timedelta(seconds=30)
-    webhook_public_key: str | None = None
-    sandbox: bool = False
+    api_key: SecretStr | None = Field(None, description="Better in the environment.")
+    api_key_file: Path | None = Field(None, description="A 0600 file that holds the key.")
+    host: Url | None = Field(None, description="Another host of the API; wins over region.")
+    region: str = Field("global", pattern="^(global|eu)$", description="global or eu.")
+    personalizations: int = Field(
+        1000, ge=1, le=1000, description="Recipients in a call; fewer: fewer unknown if it is lost."
+    )
+    calls_in_flight: int = Field(4, ge=1, le=32, description="Calls at once.")
+    timeout: Duration = Field(timedelta(seconds=30), description="Longest wait for an answer.")
+    sandbox: bool = Field(False, description="Let SendGrid check and not deliver.")
 
 
 class DeliveryPart(_Part):
     """`[delivery]`: which provider, and how."""
 
-    provider: ProviderName = ProviderName.OUTBOX
-    rate_per_second: float | None = Field(None, gt=0)
-    batch_size: int = Field(500, ge=1, le=10_000)
-    on_unknown: OnUnknown = OnUnknown.HOLD
-    expires_after: Duration = timedelta(hours=12)
-    lease: Duration = timedelta(minutes=10)
+    provider: ProviderName = Field(ProviderName.OUTBOX, description="outbox, smtp or sendgrid.")
+    batch_size: int = Field(500, ge=1, le=10_000, description="Deliveries claimed together.")
+    on_unknown: OnUnknown = Field(
+        OnUnknown.HOLD, description="A lost answer: hold (you decide) or retry (once more)."
+    )
+    expires_after: Duration = Field(
+        timedelta(hours=12), description="Then what has not left stays: yesterday's news."
+    )
+    lease: Duration = Field(timedelta(minutes=10), description="How long a claim holds.")
     outbox: OutboxPart = OutboxPart()
     smtp: SmtpPart = SmtpPart()
     sendgrid: SendgridPart = SendgridPart()
 
 
-class BrakesPart(_Part):
-    """`[brakes]`: what pauses a campaign by itself."""
-
-    hard_bounce_rate: float = Field(0.05, gt=0, le=1)
-    complaint_rate: float = Field(0.001, gt=0, le=1)
-    canary: int = Field(0, ge=0)
-
-
-class FeedbackPart(_Part):
-    """`[feedback]`: where bounces come in."""
-
-    mailbox: str | None = None
-    soft_bounce_limit: int = Field(5, ge=1)
-
-
 class WebPart(_Part):
-    """`[web]`: the pages, and the file of signing keys."""
+    """`[web]`: the file of signing keys."""
 
-    host: str = "127.0.0.1"
-    port: int = Field(8000, ge=1, le=65535)
-    secret_key_file: Path = Path("newsletter.key")
+    secret_key_file: Path = Field(
+        Path("newsletter.key"), description="Signing and suppression keys; back it up apart."
+    )
 
 
 class Settings(BaseSettings):
@@ -217,8 +220,6 @@ class Settings(BaseSettings):
     database: DatabasePart = DatabasePart()
     sender: SenderPart = SenderPart()
     delivery: DeliveryPart = DeliveryPart()
-    brakes: BrakesPart = BrakesPart()
-    feedback: FeedbackPart = FeedbackPart()
     web: WebPart = WebPart()
     root: Path = Field(Path(), exclude=True)
     file: Path | None = Field(None, exclude=True)
