@@ -1,0 +1,15 @@
+"""The personal links of a message; their host comes from the settings alone (E6)."""
+
+from __future__ import annotations
+
+from newsletter.audience.tokens import Purpose, TokenSigner
+
+
+def personal_links(
+    signer: TokenSigner, base_url: str, subscriber: int, list_id: int
+) -> dict[str, str]:
+    """Return `unsubscribe_url` and `preferences_url` of a subscriber on a list (C1)."""
+    return {
+        "unsubscribe_url": f"{base_url}/u/{signer.sign(Purpose.UNSUBSCRIBE, subscriber, list_id)}",
+        "preferences_url": f"{base_url}/p/{signer.sign(Purpose.PREFERENCES, subscriber, list_id)}",
+    }
