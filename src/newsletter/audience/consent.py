@@ -37,7 +37,7 @@ def record_consent(
     source: str | None = None,
     wording: str | None = None,
 ) -> None:
-    """Append one row: `how` is form, import, api, operator or one-click; None wording: not stated."""
+    """Append one row; `how`: form, import, api, operator, one-click. No wording: not stated."""
     connection.execute(
         insert(consents).values(
             subscriber_id=subscriber,

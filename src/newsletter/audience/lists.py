@@ -147,7 +147,7 @@ def count_by_status(connection: Connection, list_id: int) -> dict[str, int]:
         .where(memberships.c.list_id == list_id)
         .group_by(memberships.c.status)
     )
-    counted = {status: count for status, count in rows}
+    counted = {row[0]: row[1] for row in rows}
     return {status.value: counted.get(status.value, 0) for status in MembershipStatus}
 
 

@@ -1,4 +1,4 @@
-"""Suppressions: addresses that must not be mailed, kept as keyed hashes; they win over all (C10)."""
+"""Suppressions: addresses that must not be mailed, as keyed hashes; they win over all (C10)."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ def count_suppressions(connection: Connection) -> dict[str, int]:
     rows = connection.execute(
         select(suppressions.c.reason, func.count()).group_by(suppressions.c.reason)
     )
-    return {reason: count for reason, count in rows}
+    return {row[0]: row[1] for row in rows}
 
 
 def list_suppressions(connection: Connection, *, limit: int) -> list[Suppression]:

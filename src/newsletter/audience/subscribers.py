@@ -1,0 +1,166 @@
+"""Subscribers one by one: found, added by an operator, and let go."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import Connection, insert, select, update
+
+from newsletter.audience.address import Address
+from newsletter.audience.consent import Act, MembershipStatus, record_consent
+from newsletter.audience.eligibility import field_name
+from newsletter.audience.keys import Keys
+from newsletter.audience.suppressions import refuse_suppressed
+from newsletter.errors import AudienceError
+from newsletter.logs import mask_address
+from newsletter.storage.audit import record_audit
+from newsletter.storage.tables import memberships, subscribers
+
+
+@dataclass(frozen=True, slots=True)
+class Subscriber:
+    """One person by number."""
+
+    id: int
+    address: str
+    name: str | None
+
+
+class Added(StrEnum):
+    """What adding did."""
+
+    ADDED = "added"
+    RETURNED = "returned"
+    ALREADY_ACTIVE = "already_active"
+
+
+def find_subscriber(connection: Connection, address: Address) -> Subscriber:
+    """Return the subscriber of an address; raises `AudienceError` when there is none."""
+    row = connection.execute(
+        select(subscribers.c.id, subscribers.c.address, subscribers.c.name).where(
+            subscribers.c.address_key == address.key
+        )
+    ).first()
+    if row is None:
+        raise AudienceError(
+            f"{mask_address(address.text)} is no subscriber", fix="check the spelling"
+        )
+    return Subscriber(row.id, row.address, row.name)
+
+
+def add_subscriber(
+    connection: Connection,
+    address: Address,
+    list_id: int,
+    keys: Keys,
+    now: datetime,
+    *,
+    actor: str,
+    name: str | None = None,
+    consent: str | None = None,
+    attributes: Mapping[str, str] | None = None,
+) -> Added:
+    """Put an address on a list by the operator's word.
+
+    Raises `AudienceError` when it is suppressed, or left the list and no new consent is stated.
+    """
+    refuse_suppressed(connection, keys, address)
+    subscriber = _upsert(connection, address, now, name, attributes or {})
+    status = connection.execute(
+        select(memberships.c.status).where(
+            memberships.c.list_id == list_id, memberships.c.subscriber_id == subscriber
+        )
+    ).scalar()
+    if status == MembershipStatus.ACTIVE:
+        return Added.ALREADY_ACTIVE
+    if status == MembershipStatus.UNSUBSCRIBED and not consent:
+        raise AudienceError(
+            f"{mask_address(address.text)} left this list",
+            fix="only with a new consent: add --consent 'how and when they asked to come back'",
+        )
+    _activate(connection, list_id, subscriber, now, known=status is not None)
+    record_consent(
+        connection, subscriber, list_id, Act.GRANTED, now, how="operator", wording=consent
+    )
+    record_audit(
+        connection, now, actor=actor, action="subscriber.add", subject=f"subscriber {subscriber}"
+    )
+    return Added.RETURNED if status is not None else Added.ADDED
+
+
+def _upsert(
+    connection: Connection,
+    address: Address,
+    now: datetime,
+    name: str | None,
+    attributes: Mapping[str, str],
+) -> int:
+    values = {field_name(key): value for key, value in attributes.items()}
+    row = connection.execute(
+        select(subscribers.c.id, subscribers.c.attributes).where(
+            subscribers.c.address_key == address.key
+        )
+    ).first()
+    if row is None:
+        made = connection.execute(
+            insert(subscribers).values(
+                address=address.text,
+                address_key=address.key,
+                name=name,
+                attributes=values or None,
+                created_at=now,
+                updated_at=now,
+            )
+        )
+        return int(made.inserted_primary_key[0])
+    if name or values:
+        changed: dict[str, object] = {"updated_at": now}
+        if name:
+            changed["name"] = name
+        if values:
+            changed["attributes"] = {**(row.attributes or {}), **values}
+        connection.execute(update(subscribers).where(subscribers.c.id == row.id).values(**changed))
+    return int(row.id)
+
+
+def _activate(
+    connection: Connection, list_id: int, subscriber: int, now: datetime, *, known: bool
+) -> None:
+    values = {"status": MembershipStatus.ACTIVE.value, "changed_at": now, "paused_until": None}
+    if known:
+        connection.execute(
+            update(memberships)
+            .where(memberships.c.list_id == list_id, memberships.c.subscriber_id == subscriber)
+            .values(**values)
+        )
+    else:
+        connection.execute(
+            insert(memberships).values(list_id=list_id, subscriber_id=subscriber, **values)
+        )
+
+
+def unsubscribe(
+    connection: Connection, subscriber: int, list_id: int | None, now: datetime, *, how: str
+) -> int:
+    """Take a subscriber off one list, or off all (None); returns how many were left just now.
+
+    Repeating it changes nothing (C2). Takes effect for campaigns being sent: the claim asks (C9).
+    """
+    query = select(memberships.c.list_id).where(
+        memberships.c.subscriber_id == subscriber,
+        memberships.c.status != MembershipStatus.UNSUBSCRIBED,
+    )
+    if list_id is not None:
+        query = query.where(memberships.c.list_id == list_id)
+    leaving = connection.execute(query).scalars().all()
+    for left in leaving:
+        connection.execute(
+            update(memberships)
+            .where(memberships.c.list_id == left, memberships.c.subscriber_id == subscriber)
+            .values(status=MembershipStatus.UNSUBSCRIBED.value, changed_at=now, paused_until=None)
+        )
+        record_consent(connection, subscriber, left, Act.WITHDRAWN, now, how=how)
+    return len(leaving)
