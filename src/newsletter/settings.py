@@ -185,7 +185,9 @@ class DeliveryPart(_Part):
     """`[delivery]`: which provider, and how."""
 
     provider: ProviderName = Field(ProviderName.OUTBOX, description="outbox, smtp or sendgrid.")
-    batch_size: int = Field(500, ge=1, le=10_000, description="Deliveries claimed together.")
+    batch_size: int | None = Field(
+        None, ge=1, le=10_000, description="Deliveries claimed together; none: the provider's own."
+    )
     on_unknown: OnUnknown = Field(
         OnUnknown.HOLD, description="A lost answer: hold (you decide) or retry (once more)."
     )

@@ -31,6 +31,9 @@ from newsletter.storage.database import Database
 from newsletter.storage.tables import consents, imports, memberships, subscribers
 
 CHUNK = 1000
+_COUNTS = (
+    *("added", "updated", "unchanged", "unsubscribed", "suppressed", "duplicate", "refused"),
+)
 _FIXED = ("email", "name", "timezone", "language")
 
 
@@ -71,10 +74,6 @@ class _Person:
     values: dict[str, str]
 
 
-class _DryRun(Exception):  # noqa: N818 - ends the transaction, is no error
-    pass
-
-
 def import_subscribers(
     database: Database,
     file: Path,
@@ -97,27 +96,23 @@ def import_subscribers(
     Raises `ImportRefused` for a file that is none, and `AudienceError` for an unknown list.
     """
     opened, rows = open_rows(file, mapping=mapping, progress=progress)
-    run: _Run | None = None
-    try:
-        with database.write() as connection:
-            mailing_list = get_list(connection, list_name)
-            run = _Run(connection, mailing_list.id, keys, clock.now(), policy, consent, file.name)
-            run.refused = on_refusal or (lambda _refusal: None)
-            run.take_all(rows)
-            run.finish(opened, actor)
-            if dry_run:
-                raise _DryRun
-    except _DryRun:
-        pass
-    warnings = [*opened.warnings, *run.warnings] if run else []
+    with database.write() as connection:
+        mailing_list = get_list(connection, list_name)
+        run = _Run(connection, mailing_list.id, keys, clock.now(), policy)
+        run.begin(consent, file.name, on_refusal)
+        run.take_all(rows)
+        run.finish(opened, actor)
+        if dry_run:
+            connection.rollback()
+    warnings = [*opened.warnings, *run.warnings]
     if not consent:
         warnings.append("no consent was stated; the evidence says so (--consent 'how they agreed')")
     return ImportReport(
         list_name,
         file.name,
         opened.content_hash,
-        sum(run.counts.values()) if run else 0,
-        dict(run.counts) if run else {},
+        sum(run.counts.values()),
+        dict(run.counts),
         tuple(warnings),
         dry_run,
     )
@@ -133,33 +128,32 @@ class _Run:
         keys: Keys,
         now: datetime,
         policy: ImportPolicy,
-        consent: str | None,
-        source: str,
     ) -> None:
         self._connection, self._list, self._keys, self._now = connection, list_id, keys, now
-        self._policy, self._consent, self._source = policy, consent, source
+        self._policy = policy
         self._seen: set[bytes] = set()
         self._unknown_zones: Counter[str] = Counter()
-        self.counts: Counter[str] = Counter(
-            dict.fromkeys(
-                ("added", "updated", "unchanged", "unsubscribed", "suppressed", "duplicate"), 0
+        self.counts: Counter[str] = Counter(dict.fromkeys(_COUNTS, 0))
+
+    def begin(
+        self, consent: str | None, source: str, on_refusal: Callable[[Refusal], None] | None
+    ) -> None:
+        """Open the import's own row, which each consent row points to."""
+        self._consent, self._source = consent, source
+        self.refused = on_refusal or (lambda _refusal: None)
+        self._import = self._connection.execute(
+            insert(imports)
+            .values(
+                list_id=self._list,
+                file_name=source,
+                file_hash="",
+                consent=consent,
+                actor="",
+                counts={},
+                at=self._now,
             )
-        )
-        self.counts["refused"] = 0
-        self.refused: Callable[[Refusal], None] = lambda _refusal: None
-        self._import = int(
-            connection.execute(
-                insert(imports).values(
-                    list_id=list_id,
-                    file_name=source,
-                    file_hash="",
-                    consent=consent,
-                    actor="",
-                    counts={},
-                    at=now,
-                )
-            ).inserted_primary_key[0]
-        )
+            .returning(imports.c.id)
+        ).scalar_one()
 
     @property
     def warnings(self) -> list[str]:
@@ -368,7 +362,7 @@ def _columns(values: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _change(row: Any, values: Mapping[str, str]) -> dict[str, Any] | None:
-    """Return the new columns of a known subscriber; the file changes only what it has values for."""
+    """Return the new columns of a known subscriber: only what the file has values for changes."""
     new = _columns(values)
     after = {
         "b_name": new["name"] or row.name,

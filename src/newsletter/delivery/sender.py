@@ -78,7 +78,7 @@ class Sender:
     clock: Clock
     links: Links
     flights: Path
-    batch_size: int
+    batch_size: int | None
     lease: timedelta
     stop: threading.Event = field(default_factory=threading.Event)
     wait: Callable[[float], None] | None = None
@@ -151,7 +151,7 @@ class Sender:
                 expired = ledger.expire(self.database, current.id)
                 log.warning("campaign_expired", campaign=current.id, deliveries=expired)
                 return
-            limit = min(self.batch_size, self.provider.batch_limit)
+            limit = min(self.batch_size or 10_000, self.provider.batch_limit)
             batch = ledger.claim(
                 self.database, current.id, worker, self.keys, now, limit=limit, after=after
             )

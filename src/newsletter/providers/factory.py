@@ -1,0 +1,56 @@
+"""Builds the provider that the settings name; the only place that knows all of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from newsletter.clock import Clock
+from newsletter.errors import ConfigurationError, Place
+from newsletter.providers.base import Provider
+from newsletter.settings import ProviderName, Settings, read_secret_file
+
+
+def build_provider(settings: Settings, clock: Clock) -> Provider:
+    """Return the configured provider; opens no connection.
+
+    Raises `ConfigurationError` when a secret is missing or its file is open to others.
+    """
+    match settings.delivery.provider:
+        case ProviderName.OUTBOX:
+            from newsletter.providers.outbox import Outbox
+
+            return Outbox(settings.path(settings.delivery.outbox.directory), clock)
+        case ProviderName.SMTP:
+            from newsletter.providers.smtp import SmtpProvider
+
+            smtp = settings.delivery.smtp
+            password = _secret(settings, smtp.password, smtp.password_file)
+            if smtp.username and password is None:
+                raise ConfigurationError(
+                    "'delivery.smtp.username' is set and there is no password",
+                    where=Place(settings.file),
+                    fix="set NEWSLETTER_DELIVERY__SMTP__PASSWORD or delivery.smtp.password_file",
+                )
+            ca_file = settings.path(smtp.ca_file) if smtp.ca_file else None
+            return SmtpProvider(smtp, clock, password=password, ca_file=ca_file)
+        case ProviderName.SENDGRID:
+            from newsletter.providers.sendgrid import SendgridProvider
+
+            sendgrid = settings.delivery.sendgrid
+            key = _secret(settings, sendgrid.api_key, sendgrid.api_key_file)
+            if key is None:
+                raise ConfigurationError(
+                    "there is no key for SendGrid's API",
+                    where=Place(settings.file),
+                    fix="set NEWSLETTER_DELIVERY__SENDGRID__API_KEY "
+                    "or delivery.sendgrid.api_key_file",
+                )
+            return SendgridProvider(sendgrid, clock, api_key=key)
+
+
+def _secret(settings: Settings, value: SecretStr | None, file: Path | None) -> str | None:
+    if value is not None:
+        return value.get_secret_value()
+    return read_secret_file(settings.path(file)) if file is not None else None
