@@ -99,7 +99,7 @@ def recheck(
     return verdicts
 
 
-def _standing(row: Row[Any], now: datetime) -> str | None:
+def _standing(row: Row[*tuple[Any, ...]], now: datetime) -> str | None:
     if row.status == MembershipStatus.ACTIVE:
         return None
     if row.status == MembershipStatus.PAUSED and row.paused_until and row.paused_until <= now:
@@ -107,7 +107,7 @@ def _standing(row: Row[Any], now: datetime) -> str | None:
     return str(row.status)
 
 
-def _values(row: Row[Any]) -> dict[str, str]:
+def _values(row: Row[*tuple[Any, ...]]) -> dict[str, str]:
     values = {field_name(key): str(value) for key, value in (row.attributes or {}).items() if value}
     name = row.name or ""
     values["name"] = name

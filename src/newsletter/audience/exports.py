@@ -42,13 +42,13 @@ def export_jsonl(connection: Connection, list_id: int, file: TextIO) -> None:
         file.write(json.dumps(document, ensure_ascii=False) + "\n")
 
 
-def _fixed(row: Row[Any]) -> dict[str, Any]:
+def _fixed(row: Row[*tuple[Any, ...]]) -> dict[str, Any]:
     since = f"{row.changed_at:%Y-%m-%dT%H:%M:%SZ}"
     values = (row.address, row.name, row.timezone, row.language, row.status, since)
     return dict(zip(_COLUMNS, values, strict=True))
 
 
-def _rows(connection: Connection, list_id: int) -> Iterator[Row[Any]]:
+def _rows(connection: Connection, list_id: int) -> Iterator[Row[*tuple[Any, ...]]]:
     query = (
         select(
             subscribers.c.address,

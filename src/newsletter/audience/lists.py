@@ -41,7 +41,7 @@ class MailingList:
 _COLUMNS = [lists.c[field.name] for field in fields(MailingList)]
 
 
-def _list(row: Row[Any]) -> MailingList:
+def _list(row: Row[*tuple[Any, ...]]) -> MailingList:
     return MailingList(**row._mapping)
 
 

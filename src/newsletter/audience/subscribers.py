@@ -105,8 +105,9 @@ def _upsert(
         )
     ).first()
     if row is None:
-        made = connection.execute(
-            insert(subscribers).values(
+        made: int = connection.execute(
+            insert(subscribers)
+            .values(
                 address=address.text,
                 address_key=address.key,
                 name=name,
@@ -114,8 +115,9 @@ def _upsert(
                 created_at=now,
                 updated_at=now,
             )
-        )
-        return int(made.inserted_primary_key[0])
+            .returning(subscribers.c.id)
+        ).scalar_one()
+        return made
     if name or values:
         changed: dict[str, object] = {"updated_at": now}
         if name:

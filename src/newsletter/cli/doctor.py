@@ -24,7 +24,7 @@ def doctor(context: typer.Context, as_json: Json = False) -> None:
         ("keys", lambda: [Health("keys", bool(workspace.keys), "readable by you alone")]),
         ("database", lambda: checkup.look_at_database(workspace.database, workspace.clock.now())),
         ("templates", lambda: checkup.look_at_templates(settings)),
-        ("provider", lambda: [*workspace.provider.health()]),
+        ("provider", lambda: list(workspace.provider.health())),
     ):
         try:
             lines += look()

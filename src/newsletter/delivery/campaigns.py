@@ -182,40 +182,43 @@ def _insert_campaign(connection: Connection, request: FreezeRequest, now: dateti
     ).scalar()
     if digest_id is None:
         digest_id = connection.execute(
-            insert(digests).values(
+            insert(digests)
+            .values(
                 slug=request.slug,
                 content_hash=request.content_hash,
                 title=request.title,
                 markdown=request.markdown,
                 created_at=now,
             )
-        ).inserted_primary_key[0]
+            .returning(digests.c.id)
+        ).scalar_one()
     earlier = connection.execute(
         select(func.count())
         .select_from(campaigns.join(digests))
         .where(campaigns.c.list_id == request.list_id, digests.c.slug == request.slug)
     ).scalar_one()
     start = request.not_before or now
-    return int(
-        connection.execute(
-            insert(campaigns).values(
-                key=f"{request.list_id}/{request.slug}/{earlier + 1}",
-                list_id=request.list_id,
-                digest_id=digest_id,
-                status=CampaignStatus.SCHEDULED if request.not_before else CampaignStatus.SENDING,
-                provider=request.provider,
-                content=request.content.to_json(),
-                identity=request.identity.to_json(),
-                message_id_salt=secrets.token_hex(8),
-                on_unknown=request.on_unknown,
-                recipients=0,
-                created_at=now,
-                not_before=request.not_before,
-                expires_at=start + request.expires_after,
-                sending_ms=0,
-            )
-        ).inserted_primary_key[0]
-    )
+    made: int = connection.execute(
+        insert(campaigns)
+        .values(
+            key=f"{request.list_id}/{request.slug}/{earlier + 1}",
+            list_id=request.list_id,
+            digest_id=digest_id,
+            status=CampaignStatus.SCHEDULED if request.not_before else CampaignStatus.SENDING,
+            provider=request.provider,
+            content=request.content.to_json(),
+            identity=request.identity.to_json(),
+            message_id_salt=secrets.token_hex(8),
+            on_unknown=request.on_unknown,
+            recipients=0,
+            created_at=now,
+            not_before=request.not_before,
+            expires_at=start + request.expires_after,
+            sending_ms=0,
+        )
+        .returning(campaigns.c.id)
+    ).scalar_one()
+    return made
 
 
 _SUMMARY = (
@@ -241,7 +244,7 @@ _SUMMARY = (
 )
 
 
-def _campaign(row: Row[Any]) -> Campaign:
+def _campaign(row: Row[*tuple[Any, ...]]) -> Campaign:
     return Campaign(**{**row._mapping, "status": CampaignStatus(row.status)})
 
 

@@ -122,19 +122,19 @@ def _open_attempt(
     now: datetime,
     recipients: Sequence[Recipient],
 ) -> int:
-    attempt = int(
-        connection.execute(
-            insert(attempts).values(
-                campaign_id=campaign,
-                worker=worker.name,
-                boot_id=worker.boot_id,
-                size=len(recipients),
-                claimed_at=now,
-                lease_until=now + worker.lease,
-                finished_at=None if recipients else now,
-            )
-        ).inserted_primary_key[0]
-    )
+    attempt: int = connection.execute(
+        insert(attempts)
+        .values(
+            campaign_id=campaign,
+            worker=worker.name,
+            boot_id=worker.boot_id,
+            size=len(recipients),
+            claimed_at=now,
+            lease_until=now + worker.lease,
+            finished_at=None if recipients else now,
+        )
+        .returning(attempts.c.id)
+    ).scalar_one()
     if recipients:
         connection.execute(
             update(deliveries)

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Connection, Row, select, update
 
@@ -74,7 +75,7 @@ def recover(
 
 
 def _settle(
-    database: Database, scene: Scene, now: datetime, attempt: Row[tuple[object, ...]]
+    database: Database, scene: Scene, now: datetime, attempt: Row[*tuple[Any, ...]]
 ) -> Counter[OutcomeKind]:
     flight = None
     if scene.boot is not None and attempt.boot_id == scene.boot:

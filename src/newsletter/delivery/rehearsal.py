@@ -26,9 +26,9 @@ def rehearse(database: Database, list_id: int, keys: Keys, now: datetime) -> Reh
     skips: Counter[str] = Counter()
     recipients = 0
     with database.read() as connection:
-        chosen = connection.execute(freeze_selection(list_id, now)).scalars().all()
+        chosen = [row[0] for row in connection.execute(freeze_selection(list_id, now))]
         for start in range(0, len(chosen), CHUNK):
-            chunk = list(chosen[start : start + CHUNK])
+            chunk = chosen[start : start + CHUNK]
             recipients += len(chunk)
             for verdict in recheck(connection, list_id, chunk, keys, now).values():
                 if not isinstance(verdict, Recipient):

@@ -16,7 +16,7 @@ def next_try(
     Waits double from 5 minutes to 2 hours, times 0.8 to 1.2 by `jitter` (0 to 1), and are never
     shorter than `retry_after` seconds when the other side named a time.
     """
-    wait = min(FIRST_WAIT * 2 ** min(max(tries - 1, 0), 10), LONGEST_WAIT)
+    wait = min(FIRST_WAIT * (1 << min(max(tries - 1, 0), 10)), LONGEST_WAIT)
     wait *= 0.8 + 0.4 * jitter
     if retry_after is not None:
         wait = max(wait, timedelta(seconds=retry_after))
