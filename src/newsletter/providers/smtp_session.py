@@ -126,13 +126,13 @@ class Session:
             if reply.code not in wanted:
                 return self._refused(delivery, phase, reply)
         try:
-            self._client.sock.sendall(_dot_stuffed(message))
+            self._write(_dot_stuffed(message))
         except OSError as error:
             self.abort()
             raise ConnectionError(f"broke while the message was written: {error}") from None
         launch()
         try:
-            self._client.sock.sendall(b".\r\n")
+            self._write(b".\r\n")
             reply = Reply(*_decoded(self._client.getreply()))
         except (OSError, smtplib.SMTPException) as error:
             self.abort()
@@ -164,13 +164,18 @@ class Session:
         """End at once."""
         self._client.close()
 
+    def _write(self, data: bytes) -> None:
+        if self._client.sock is None:
+            raise ConnectionError("the connection is closed")
+        self._client.sock.sendall(data)
+
     def _command(self, command: str) -> Reply:
         if "\r" in command or "\n" in command:
             raise ValueError("a command is one line")
         try:
-            self._client.sock.sendall(command.encode("utf-8") + b"\r\n")
+            self._write(command.encode("utf-8") + b"\r\n")
             return Reply(*_decoded(self._client.getreply()))
-        except (OSError, AttributeError, smtplib.SMTPException) as error:
+        except (OSError, smtplib.SMTPException) as error:
             self.abort()
             raise ConnectionError(f"broke before the message was sent: {error}") from None
 
@@ -256,18 +261,19 @@ def open_session(settings: SmtpPart, *, password: str | None, ca_file: Path | No
 
 def _connect(settings: SmtpPart, context: ssl.SSLContext) -> smtplib.SMTP:
     seconds = settings.timeout.total_seconds()
-    client: smtplib.SMTP
+    client: Any
     if settings.security is Security.TLS:
         client = _Tls(local_hostname=settings.local_hostname, timeout=seconds, context=context)
     else:
         client = _Plain(local_hostname=settings.local_hostname, timeout=seconds)
     # STARTTLS verifies the name we meant, which smtplib takes from here.
-    client._host = settings.host  # type: ignore[attr-defined]
+    client._host = settings.host
     code, text = client.connect(settings.host, settings.port)
     if code != 220:
         raise smtplib.SMTPConnectError(code, text)
     client.ehlo_or_helo_if_needed()
-    return client
+    connected: smtplib.SMTP = client
+    return connected
 
 
 def _refuse_clear_text(settings: SmtpPart) -> None:
