@@ -26,7 +26,7 @@ def rehearse(database: Database, list_id: int, keys: Keys, now: datetime) -> Reh
     skips: Counter[str] = Counter()
     recipients = 0
     with database.read() as connection:
-        chosen: list[int] = [row[0] for row in connection.execute(freeze_selection(list_id, now))]
+        chosen = [row.subscriber_id for row in connection.execute(freeze_selection(list_id, now))]
         for start in range(0, len(chosen), CHUNK):
             chunk = chosen[start : start + CHUNK]
             recipients += len(chunk)

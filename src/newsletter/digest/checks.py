@@ -1,0 +1,271 @@
+"""Checks a parsed digest before it is sent: what the parser noticed, and what the whole shows.
+
+A check never changes the digest, fetches nothing and knows no email; rendering checks its own.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Collection, Iterator, Sequence
+
+from newsletter.digest.findings import CODES, Findings, excerpt
+from newsletter.digest.merge_fields import SYSTEM_MERGE_FIELDS, scan
+from newsletter.digest.model import (
+    Block,
+    Citation,
+    Code,
+    CodeBlock,
+    Digest,
+    Emphasis,
+    Finding,
+    Heading,
+    Image,
+    Inline,
+    Link,
+    ListBlock,
+    MergeField,
+    Paragraph,
+    Parsed,
+    Quote,
+    Rule,
+    Severity,
+    Strong,
+    Table,
+    Text,
+    plain_text,
+)
+
+__all__ = ["CODES", "LONGEST_WORD", "check", "has_errors"]
+
+LONGEST_WORD = 200
+"""Characters without a place to break the line; longer words are told."""
+
+# Scripts that are written without spaces break anywhere, so they make no long words.
+_BREAKABLE = (
+    r"\s\u00ad\u200b\u2060\-\u2010\u2013\u2014/"
+    r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef"
+    r"\U0001f000-\U0001faff\U00020000-\U0003ffff"
+)
+_LONG_WORD = re.compile(rf"[^{_BREAKABLE}]{{{LONGEST_WORD + 1},}}")
+
+
+def check(parsed: Parsed, *, merge_fields: Collection[str]) -> tuple[Finding, ...]:
+    """Return everything that is wrong or odd about a digest, sorted by line.
+
+    `merge_fields` are the names that subscribers can fill; the program's own are known anyway.
+    Findings about the whole digest have no line and come first. Codes are those of `CODES`.
+    """
+    findings = Findings()
+    for finding in parsed.findings:
+        findings.keep(finding)
+    digest = parsed.digest
+    _check_head(digest, findings)
+    _check_stories(digest, findings)
+    _check_sources(digest, findings)
+    for inlines, line in _texts(digest):
+        _check_inlines(inlines, line, merge_fields, findings)
+    for text in (digest.subject, digest.preheader):
+        # The parser told about mistakes in them already, with their line.
+        for part in scan(text or "", Findings()):
+            if isinstance(part, MergeField):
+                _check_field(part, None, merge_fields, findings)
+    return findings.sorted()
+
+
+def has_errors(findings: Collection[Finding]) -> bool:
+    """Tell whether any finding keeps the digest from being sent."""
+    return any(finding.severity is Severity.ERROR for finding in findings)
+
+
+def _check_head(digest: Digest, findings: Findings) -> None:
+    named = re.match(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?![0-9])", digest.slug)
+    if not plain_text(digest.title).strip():
+        findings.add(
+            "no-title",
+            "the digest has no title",
+            "begin it with a line '# Title', or write 'title:' in the front matter",
+            digest.title_line or 1,
+        )
+    day = digest.byline.day
+    if day is None and not findings.has("ambiguous-date", "unreadable-date"):
+        known = f", perhaps {named[0]} as in its name" if named else ""
+        findings.add(
+            "no-date",
+            "the digest says no date",
+            f"write '*By Author • May 7, 2026*' below the title{known}",
+            digest.byline.line or digest.title_line or 1,
+        )
+    if day is not None and named and named[0] != day.isoformat():
+        findings.add(
+            "date-differs-from-name",
+            f"the digest is dated {day} but named {excerpt(digest.slug, 40)}",
+            "correct the date or the file's name",
+            digest.byline.line,
+        )
+
+
+def _check_stories(digest: Digest, findings: Findings) -> None:
+    if not digest.stories:
+        findings.add(
+            "no-stories",
+            "the digest has no story",
+            "give each story a heading '### Title' under a section '## Title'",
+        )
+    seen: dict[str, int] = {}
+    for section in digest.sections:
+        if section.title is not None and not section.blocks and not section.stories:
+            findings.add(
+                "empty-section",
+                f"the section '{_shown(section.title)}' holds nothing",
+                "fill it or take its heading out",
+                section.line,
+            )
+        for story in section.stories:
+            title = _shown(story.title)
+            if not story.blocks and not story.why_it_matters:
+                findings.add(
+                    "empty-story",
+                    f"the story '{title}' has a title only",
+                    "write it or take its heading out",
+                    story.line,
+                )
+            elif not story.why_it_matters:
+                findings.add(
+                    "story-without-why-it-matters",
+                    f"the story '{title}' does not say why it matters",
+                    "add a paragraph that begins with '**Why it matters:**'",
+                    story.line,
+                )
+            key = " ".join(plain_text(story.title).casefold().split())
+            if key and key in seen:
+                findings.add(
+                    "duplicate-story-title",
+                    f"the story '{title}' has the title of the one on line {seen[key]}",
+                    "give each story its own title",
+                    story.line,
+                )
+            seen.setdefault(key, story.line)
+
+
+def _check_sources(digest: Digest, findings: Findings) -> None:
+    cited = {
+        node.number
+        for inlines, _ in _texts(digest)
+        for node in _walk(inlines)
+        if isinstance(node, Citation)
+    }
+    told: set[str] = set()
+    for source in digest.sources:
+        if source.number not in cited and source.number not in told:
+            findings.add(
+                "uncited-source",
+                f"source [^{excerpt(source.number)}] is never cited",
+                f"cite it with [^{excerpt(source.number)}] where it is used, or take it out",
+                source.line,
+            )
+        told.add(source.number)
+        if source.url is None and source.label:
+            findings.add(
+                "source-without-url",
+                f"source [^{excerpt(source.number)}] has no link",
+                f"write '[^{excerpt(source.number)}]: [label](https://…)'",
+                source.line,
+            )
+
+
+def _check_inlines(
+    inlines: Sequence[Inline], line: int, merge_fields: Collection[str], findings: Findings
+) -> None:
+    for node in _walk(inlines):
+        match node:
+            case MergeField():
+                _check_field(node, node.line, merge_fields, findings)
+            case Image(alt="", url=url):
+                findings.add(
+                    "image-without-alt",
+                    f"the image {excerpt(url)} has no alternative text",
+                    "say in words what it shows: ![words](address)",
+                    node.line or line,
+                )
+            case Text(text) | Code(text):
+                if word := _LONG_WORD.search(text):
+                    findings.add(
+                        "long-word",
+                        f"the word '{excerpt(word[0], 30)}' has {len(word[0])} characters",
+                        "break it with spaces or hyphens, or make it a link with short words",
+                        line,
+                    )
+
+
+def _check_field(
+    field: MergeField, line: int | None, merge_fields: Collection[str], findings: Findings
+) -> None:
+    where = "" if line is not None else " in the subject or preheader"
+    if field.name not in merge_fields and field.name not in SYSTEM_MERGE_FIELDS:
+        names = sorted({*merge_fields, *SYSTEM_MERGE_FIELDS})
+        close = difflib.get_close_matches(field.name[:60], names, n=1)
+        fix = f"did you mean '{close[0]}'?" if close else f"known are {', '.join(names[:20])}"
+        findings.add(
+            "unknown-merge-field",
+            f"the merge field '{excerpt(field.name)}'{where} is not known",
+            fix,
+            line,
+        )
+    elif field.default is None and field.name not in SYSTEM_MERGE_FIELDS:
+        findings.add(
+            "merge-field-without-default",
+            f"the merge field '{field.name}'{where} has no default",
+            f'write {{{{ {field.name} | default("there") }}}} for subscribers without it',
+            line,
+        )
+
+
+# ---------------------------------------------------------------- walking
+
+
+def _shown(inlines: tuple[Inline, ...]) -> str:
+    return excerpt(plain_text(inlines), 40)
+
+
+def _texts(digest: Digest) -> Iterator[tuple[Sequence[Inline], int]]:
+    """Yield every run of inlines of a digest with its line."""
+    yield digest.title, digest.title_line or 1
+    yield from _block_texts(digest.lede)
+    for section in digest.sections:
+        yield section.title or (), section.line
+        yield from _block_texts(section.blocks)
+        for story in section.stories:
+            yield story.title, story.line
+            yield from _block_texts(story.blocks)
+            yield from _block_texts(story.why_it_matters)
+
+
+def _block_texts(blocks: Sequence[Block]) -> Iterator[tuple[Sequence[Inline], int]]:
+    for block in blocks:
+        match block:
+            case Paragraph(children, line) | Heading(_, children, line):
+                yield children, line
+            case ListBlock(items=items):
+                for item in items:
+                    yield from _block_texts(item)
+            case Quote(inner):
+                yield from _block_texts(inner)
+            case Table(header, rows, line=line):
+                for row in (header, *rows):
+                    for cell in row:
+                        yield cell, line
+            case CodeBlock() | Rule():
+                pass
+
+
+def _walk(inlines: Sequence[Inline]) -> Iterator[Inline]:
+    """Yield inlines and what is in them; the words of a bare link are no words to break."""
+    for node in inlines:
+        yield node
+        match node:
+            case Link(url=url, children=children):
+                if plain_text(children) != url:
+                    yield from _walk(children)
+            case Emphasis(children) | Strong(children):
+                yield from _walk(children)

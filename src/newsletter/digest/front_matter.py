@@ -1,0 +1,172 @@
+"""Reads the YAML front matter of a digest: flat `key: value` lines between two `---`.
+
+Values are taken as written (`language: no` stays "no", a date stays text), so that YAML's own
+types cannot surprise a writer. Nothing is constructed from it but text.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from newsletter.digest.findings import Findings, excerpt
+
+KEYS = ("title", "author", "date", "slug", "subject", "preheader", "language")
+"""What a digest's front matter may say."""
+
+_LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*")
+_SLUG = re.compile(r"[\w][\w.-]{0,199}")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ufffe\uffff\ud800-\udfff]+")
+_KEY_LINE = re.compile(r"[A-Za-z_][\w-]*\s*:(\s|$)")
+_LONGEST = 20_000
+_DEEPEST = 5
+
+
+@dataclass(frozen=True, slots=True)
+class FrontMatter:
+    """The values by key, the line of each key, and how many lines the whole took."""
+
+    values: Mapping[str, str] = field(default_factory=dict)
+    lines: Mapping[str, int] = field(default_factory=dict)
+    length: int = 0
+
+    def get(self, key: str) -> str | None:
+        """Return a value or None."""
+        return self.values.get(key)
+
+
+def read_front_matter(text: str, findings: Findings) -> FrontMatter:
+    """Read the front matter at the start of a text with `\\n` line ends; problems to findings."""
+    if not re.match(r"---[ \t]*\n", text):
+        return FrontMatter()
+    lines = text[: _LONGEST + 1].split("\n")
+    end = next((n for n, line in enumerate(lines) if n and line.rstrip() in ("---", "...")), None)
+    if end is None:
+        # A rule on the first line is Markdown too; only what looks like keys is a lost block.
+        first = next((line for line in lines[1:] if line.strip()), "")
+        if _KEY_LINE.match(first):
+            findings.add(
+                "front-matter-unclosed",
+                "the front matter that starts here is never closed",
+                "write a line '---' below its last key",
+                1,
+            )
+        return FrontMatter()
+    inside = "\n".join(lines[1:end])
+    if inside.strip() and not any(_is_yaml(line) for line in lines[1:end]):
+        return FrontMatter()  # prose between two rules
+    values, places = _values(inside, findings)
+    return FrontMatter(values, places, end + 1)
+
+
+def _is_yaml(line: str) -> bool:
+    return re.match(r"""["'{\[]?\w[\w -]*["']?\s*:|[{\[]|#|- """, line) is not None
+
+
+def _values(source: str, findings: Findings) -> tuple[dict[str, str], dict[str, int]]:
+    import yaml
+
+    values: dict[str, str] = {}
+    lines: dict[str, int] = {}
+    try:
+        root = _compose(source)
+    except yaml.YAMLError as error:
+        _invalid(findings, _mark_line(error), _reason(error))
+        return values, lines
+    except (ValueError, OverflowError) as error:  # PyYAML lets chr() and int() fail like this
+        _invalid(findings, 1, str(error))
+        return values, lines
+    if root is None:
+        return values, lines
+    if not isinstance(root, yaml.MappingNode):
+        _invalid(findings, 2, "it is not made of 'key: value' lines")
+        return values, lines
+    for key_node, value_node in root.value:
+        line = key_node.start_mark.line + 2
+        key = str(key_node.value) if isinstance(key_node, yaml.ScalarNode) else ""
+        if not _known(key, line, values, findings):
+            continue
+        value = _text(key, value_node, line, findings)
+        if value is not None:
+            values[key], lines[key] = value, line
+    return values, lines
+
+
+def _compose(source: str) -> object:
+    """Compose YAML to nodes, refusing nesting that would exhaust PyYAML's recursion."""
+    import yaml
+
+    depth = 0
+    for event in yaml.parse(source, Loader=yaml.BaseLoader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > _DEEPEST:
+                raise yaml.YAMLError("it is nested too deeply")
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+    return yaml.compose(source, Loader=yaml.BaseLoader)
+
+
+def _known(key: str, line: int, values: Mapping[str, str], findings: Findings) -> bool:
+    if key not in KEYS:
+        close = difflib.get_close_matches(key.lower()[:40], KEYS, n=1)
+        findings.add(
+            "front-matter-unknown-key",
+            f"the front matter key '{excerpt(key)}' is not known",
+            f"did you mean '{close[0]}'?" if close else f"use one of {', '.join(KEYS)}",
+            line,
+        )
+        return False
+    if key in values:
+        findings.add(
+            "front-matter-duplicate-key",
+            f"the front matter says '{key}' twice",
+            "keep one of them",
+            line,
+        )
+        return False
+    return True
+
+
+def _text(key: str, node: object, line: int, findings: Findings) -> str | None:
+    import yaml
+
+    if not isinstance(node, yaml.ScalarNode):
+        _wrong(findings, key, "is a list or a mapping", "give plain text on one line", line)
+        return None
+    value = " ".join(_CONTROL.sub(" ", str(node.value)).split())
+    if not value or (node.style is None and value in ("~", "null")):
+        _wrong(findings, key, "is empty", "give it a value or take the line out", line)
+        return None
+    if key == "language" and not _LANGUAGE.fullmatch(value):
+        _wrong(findings, key, f"cannot be '{excerpt(value)}'", "give a tag like en or pt-BR", line)
+        return None
+    if key == "slug" and not _SLUG.fullmatch(value):
+        fix = "use letters, digits, '-', '_' and '.'"
+        _wrong(findings, key, f"cannot be '{excerpt(value)}'", fix, line)
+        return None
+    return value
+
+
+def _wrong(findings: Findings, key: str, what: str, fix: str, line: int) -> None:
+    findings.add("front-matter-value", f"the front matter's {key} {what}", fix, line)
+
+
+def _invalid(findings: Findings, line: int, reason: str) -> None:
+    findings.add(
+        "front-matter-invalid",
+        f"the front matter cannot be read: {excerpt(reason, 120)}",
+        "write 'key: value' lines; put a value that holds ': ', '#' or quotes in quotation marks",
+        line,
+    )
+
+
+def _mark_line(error: Exception) -> int:
+    mark = getattr(error, "problem_mark", None)
+    return int(mark.line) + 2 if mark is not None else 1
+
+
+def _reason(error: Exception) -> str:
+    return str(getattr(error, "problem", None) or getattr(error, "reason", None) or error)
