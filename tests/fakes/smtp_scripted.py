@@ -1,0 +1,190 @@
+"""An SMTP server that misbehaves at the phase a test names: closes, hangs, drips, babbles.
+
+A script maps a phase (`connect`, `ehlo`, `mail`, `rcpt`, `data`, `payload`, `dot`, `rset`, `noop`,
+`quit`, `starttls`) to acts, one for each time the phase is reached, over all connections; behind
+the last one, and for phases without a script, the server behaves.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Say:
+    """Answer with these bytes, verbatim; `close` hangs up behind them."""
+
+    data: bytes
+    close: bool = False
+
+
+@dataclass(frozen=True)
+class Close:
+    """Hang up without a word."""
+
+
+@dataclass(frozen=True)
+class Drip:
+    """Answer one byte at a time with a pause behind each."""
+
+    data: bytes
+    pause: float
+
+
+@dataclass(frozen=True)
+class Hang:
+    """Keep the line open and say nothing."""
+
+
+Act = Say | Close | Drip | Hang
+
+_GOOD = {
+    "connect": b"220 scripted.example ESMTP\r\n",
+    "mail": b"250 2.1.0 OK\r\n",
+    "rcpt": b"250 2.1.5 OK\r\n",
+    "data": b"354 go on\r\n",
+    "dot": b"250 2.0.0 Ok: queued as SCRIPTED1\r\n",
+    "rset": b"250 2.0.0 OK\r\n",
+    "noop": b"250 2.0.0 OK\r\n",
+    "quit": b"221 2.0.0 bye\r\n",
+    "starttls": b"454 4.7.0 not now\r\n",
+}
+
+
+class _Gone(Exception):  # noqa: N818
+    """This connection is over."""
+
+
+class ScriptedSmtpServer:
+    """A context manager; `dots` holds the raw payload behind which a final dot was read."""
+
+    def __init__(
+        self,
+        script: Mapping[str, Iterable[Act]] | None = None,
+        *,
+        extensions: Iterable[str] = ("SIZE 0", "ENHANCEDSTATUSCODES"),
+    ) -> None:
+        self._script: dict[str, Iterator[Act]] = {k: iter(v) for k, v in (script or {}).items()}
+        self._extensions = tuple(extensions)
+        self.dots: list[bytes] = []
+        self.commands: list[str] = []
+        self.connections = 0
+        self._lock = threading.Lock()
+        self._over = threading.Event()
+        self._threads: list[threading.Thread] = []
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self._socket.settimeout(0.1)
+        self.port: int = self._socket.getsockname()[1]
+
+    def __enter__(self) -> ScriptedSmtpServer:
+        self._start(self._accept)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        for thread in self._threads:
+            thread.join(5)
+        self._socket.close()
+
+    def _start(self, target: object, *given: object) -> None:
+        thread = threading.Thread(target=target, args=given, daemon=True)  # type: ignore[arg-type]
+        self._threads.append(thread)
+        thread.start()
+
+    def _accept(self) -> None:
+        while not self._over.is_set():
+            try:
+                line, _ = self._socket.accept()
+            except TimeoutError:
+                continue
+            self.connections += 1
+            self._start(self._talk, line)
+
+    def _talk(self, line: socket.socket) -> None:
+        with line, contextlib.suppress(_Gone, OSError):
+            line.settimeout(0.1)
+            reader = _Lines(line, self._over)
+            self._act("connect", line)
+            while True:
+                self._answer(reader.until(b"\r\n").decode("utf-8", "replace"), line, reader)
+
+    def _answer(self, command: str, line: socket.socket, reader: _Lines) -> None:
+        self.commands.append(command.strip())
+        phase = command.partition(" ")[0].partition(":")[0].strip().lower()
+        if phase in ("ehlo", "helo"):
+            self._act("ehlo", line, self._greeting())
+        elif phase not in _GOOD:
+            line.sendall(b"500 5.5.1 what?\r\n")
+        else:
+            data = self._act(phase, line)
+            if phase == "quit":
+                raise _Gone
+            if phase == "data" and data.startswith(b"354"):
+                self._payload(line, reader)
+
+    def _payload(self, line: socket.socket, reader: _Lines) -> None:
+        with self._lock:
+            act = next(self._script.get("payload", iter(())), None)
+        if isinstance(act, Close):
+            reader.until(b"\r\n")
+            raise _Gone
+        payload = reader.until(b"\r\n.\r\n")
+        with self._lock:
+            self.dots.append(payload[: -len(b".\r\n")])
+        self._act("dot", line)
+
+    def _greeting(self) -> bytes:
+        lines = ["scripted.example", *self._extensions]
+        return b"".join(
+            f"250{' ' if n == len(lines) - 1 else '-'}{text}\r\n".encode()
+            for n, text in enumerate(lines)
+        )
+
+    def _act(self, phase: str, line: socket.socket, good: bytes | None = None) -> bytes:
+        """Do what the script says for this phase; returns what was said."""
+        with self._lock:
+            act = next(self._script.get(phase, iter(())), None)
+        match act:
+            case None:
+                act = Say(good or _GOOD[phase])
+            case Close():
+                raise _Gone
+            case Hang():
+                self._over.wait(30)
+                raise _Gone
+            case Drip(data, pause):
+                for byte in data:
+                    line.sendall(bytes([byte]))
+                    if self._over.wait(pause):
+                        raise _Gone
+                return data
+        line.sendall(act.data)
+        if act.close:
+            raise _Gone
+        return act.data
+
+
+class _Lines:
+    def __init__(self, line: socket.socket, over: threading.Event) -> None:
+        self._line, self._over, self._left = line, over, b""
+
+    def until(self, end: bytes) -> bytes:
+        """Return everything up to and with `end`."""
+        deadline = time.monotonic() + 30
+        while end not in self._left:
+            if self._over.is_set() or time.monotonic() > deadline:
+                raise _Gone
+            try:
+                data = self._line.recv(65_536)
+            except TimeoutError:
+                continue
+            if not data:
+                raise _Gone
+            self._left += data
+        found, _, self._left = self._left.partition(end)
+        return found + end
