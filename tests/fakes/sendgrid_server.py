@@ -153,7 +153,7 @@ class SendgridServer:
         if len(raw) > 30_000_000:
             raise _Refused("the request is larger than 30 MB", status=413)
         try:
-            body = json.loads(raw)
+            body: dict[str, Any] = json.loads(raw)
         except ValueError:
             raise _Refused("not JSON") from None
         if (schema := _schema()) is not None:

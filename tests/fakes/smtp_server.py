@@ -12,6 +12,7 @@ import argparse
 import asyncio
 import ssl
 import threading
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -122,17 +123,20 @@ class SmtpServer:
 
     def _protocol(self) -> SMTP:
         self.connections += 1
-        return SMTP(
-            _Handler(self),
-            data_size_limit=self._size_limit,
-            enable_SMTPUTF8=self._smtputf8,
-            hostname="fake.example",
-            tls_context=self._context if self._tls == "starttls" else None,
-            auth_required=self._login is not None and self._tls is not None,
-            auth_require_tls=self._tls == "starttls",
-            authenticator=self._authenticate if self._login else None,
-            loop=self._loop,
-        )
+        with warnings.catch_warnings():
+            # It knows TLS by STARTTLS only, and warns of AUTH inside a TLS connection.
+            warnings.simplefilter("ignore", UserWarning)
+            return SMTP(
+                _Handler(self),
+                data_size_limit=self._size_limit,
+                enable_SMTPUTF8=self._smtputf8,
+                hostname="fake.example",
+                tls_context=self._context if self._tls == "starttls" else None,
+                auth_required=self._login is not None and self._tls is not None,
+                auth_require_tls=self._tls == "starttls",
+                authenticator=self._authenticate if self._login else None,
+                loop=self._loop,
+            )
 
     def _authenticate(self, _s: Any, _session: Any, _e: Any, _m: str, given: Any) -> AuthResult:
         wanted = tuple(part.encode() for part in self._login or ())
