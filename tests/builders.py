@@ -31,8 +31,8 @@ class Stage:
         self.clock = clock
         self.database: Database = open_database("sqlite:///ledger.db", root=folder)
         ensure_schema(self.database, clock)
+        check_suppression_key(self.database, KEYS)
         with self.database.write() as connection:
-            check_suppression_key(connection, KEYS)
             self.list_id = create_list(
                 connection,
                 clock.now(),

@@ -13,10 +13,11 @@ import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import select, update
 
 from newsletter.errors import ConfigurationError, Place
 from newsletter.settings import read_secret_file
+from newsletter.storage.database import Database
 from newsletter.storage.tables import installation
 
 _HEADER = """\
@@ -83,15 +84,17 @@ def rotate_signing_key(path: Path) -> None:
         file.write(f"signing: {secrets.token_hex(32)}\n")
 
 
-def check_suppression_key(connection: Connection, keys: Keys) -> None:
+def check_suppression_key(database: Database, keys: Keys) -> None:
     """Hold the key file against the database, which keeps a check value of its first use.
 
     Raises `ConfigurationError` for another key: with it, suppressed people would get mail.
     """
     value = hmac.digest(keys.suppression, b"newsletter suppression check", hashlib.sha256).hex()
-    stored = connection.execute(select(installation.c.suppression_check)).scalar()
+    with database.read() as connection:
+        stored = connection.execute(select(installation.c.suppression_check)).scalar()
     if stored is None:
-        connection.execute(update(installation).values(suppression_check=value))
+        with database.write() as connection:
+            connection.execute(update(installation).values(suppression_check=value))
     elif not hmac.compare_digest(stored, value):
         raise ConfigurationError(
             "the suppression key is not the one this database was made with",

@@ -121,13 +121,13 @@ def add(
 
     workspace: Workspace = context.obj
     parsed = parse_address(address)
-    mailing_list = workspace.mailing_list(list_name)
+    mailing_list, keys = workspace.mailing_list(list_name), workspace.keys
     with workspace.database.write() as connection:
         added = add_subscriber(
             connection,
             parsed,
             mailing_list.id,
-            workspace.keys,
+            keys,
             workspace.clock.now(),
             name=name,
             consent=consent,

@@ -52,11 +52,11 @@ def add(context: typer.Context, address: Address, note: Note = None, as_json: Js
     from newsletter.cli.console import answer, answer_json
 
     workspace: Workspace = context.obj
-    parsed = parse_address(address)
+    parsed, keys = parse_address(address), workspace.keys
     with workspace.database.write() as connection:
         new = add_suppression(
             connection,
-            workspace.keys,
+            keys,
             parsed,
             SuppressionReason.MANUAL,
             workspace.clock.now(),
@@ -79,11 +79,11 @@ def lift(
     from newsletter.cli.console import answer, answer_json
 
     workspace: Workspace = context.obj
-    parsed = parse_address(address)
+    parsed, keys = parse_address(address), workspace.keys
     with workspace.database.write() as connection:
         lift_suppression(
             connection,
-            workspace.keys,
+            keys,
             parsed,
             workspace.clock.now(),
             actor=workspace.actor,

@@ -74,8 +74,7 @@ class Workspace:
         from newsletter.audience.keys import check_suppression_key, load_keys
 
         keys = load_keys(self.settings.path(self.settings.web.secret_key_file))
-        with self.database.write() as connection:
-            check_suppression_key(connection, keys)
+        check_suppression_key(self.database, keys)
         return keys
 
     @cached_property
