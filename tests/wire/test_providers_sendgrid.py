@@ -119,9 +119,6 @@ def test_a_failure_of_the_server_is_unknown(clock: SettableClock, status: int) -
     assert set(kinds(outcomes).values()) == {OutcomeKind.UNKNOWN}
 
 
-@pytest.mark.xfail(
-    reason="sendgrid._judge calls every status it does not list surely not sent", strict=True
-)
 def test_a_failure_of_something_between_is_unknown(clock: SettableClock) -> None:
     outcomes, _ = send(clock, [Answer(520)])
 
@@ -180,11 +177,6 @@ def test_a_named_recipient_is_refused_and_the_rest_is_sent(clock: SettableClock)
     assert len(server.messages) == 2
 
 
-@pytest.mark.xfail(
-    reason="sendgrid._judge lands the others of a refused call as not sent, then sends them: a "
-    "kill in between leaves 'not sent' in the log of a message that may be real, and it goes twice",
-    strict=True,
-)
 def test_what_is_sent_again_was_not_landed_before(clock: SettableClock) -> None:
     flight = RecordingFlight()
     with SendgridServer(refuse=["reader2@example.org"]) as server:
@@ -216,11 +208,6 @@ def test_a_server_that_is_not_there_is_unavailable(clock: SettableClock) -> None
     assert flight.launched == []
 
 
-@pytest.mark.xfail(
-    reason="sendgrid.send makes new threads for each batch, and a connection belongs to a thread: "
-    "each batch opens new ones and leaves the old ones open",
-    strict=True,
-)
 def test_connections_are_kept_between_batches(clock: SettableClock) -> None:
     with SendgridServer() as server:
         provider = a_provider(server.url, clock, calls_in_flight=1)

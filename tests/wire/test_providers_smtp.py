@@ -22,12 +22,6 @@ from newsletter.settings import Settings
 SURELY_NOT_TAKEN = {OutcomeKind.DEFERRED, OutcomeKind.NOT_SENT}
 
 
-EXTENSIONS_UNSEEN = pytest.mark.xfail(
-    reason="smtp_session joins the lines of a reply by spaces, so smtplib sees no extension",
-    strict=True,
-)
-
-
 def a_provider(port: int, clock: SettableClock, **keys: object) -> Provider:
     smtp = {
         "host": "127.0.0.1",
@@ -264,7 +258,6 @@ def test_a_connection_is_kept_between_batches(clock: SettableClock) -> None:
     assert server.connections == 1
 
 
-@EXTENSIONS_UNSEEN
 def test_a_larger_message_than_announced_does_not_leave(clock: SettableClock) -> None:
     with SmtpServer(size_limit=500) as server:
         provider = a_provider(server.port, clock)
@@ -276,7 +269,6 @@ def test_a_larger_message_than_announced_does_not_leave(clock: SettableClock) ->
     assert outcome.code is None, "it was put on the wire before it was refused"
 
 
-@EXTENSIONS_UNSEEN
 def test_an_address_outside_ascii_goes_where_it_is_taken(clock: SettableClock) -> None:
     with SmtpServer(smtputf8=True) as server:
         provider = a_provider(server.port, clock)
@@ -321,7 +313,6 @@ def test_no_bare_line_end_leaves_and_dots_are_doubled(clock: SettableClock) -> N
     assert b"\r\n..a line that starts" in payload
 
 
-@EXTENSIONS_UNSEEN
 @pytest.mark.parametrize("security", ["starttls", "tls"])
 def test_mail_goes_over_verified_tls_with_a_login(
     clock: SettableClock, tmp_path: Path, security: str
@@ -344,7 +335,7 @@ def test_mail_goes_over_verified_tls_with_a_login(
     assert server.messages[0].protected
 
 
-@pytest.mark.parametrize("security", [pytest.param("starttls", marks=EXTENSIONS_UNSEEN), "tls"])
+@pytest.mark.parametrize("security", [pytest.param("starttls"), "tls"])
 def test_a_certificate_of_an_unknown_authority_stops_us(
     clock: SettableClock, tmp_path: Path, security: str
 ) -> None:
@@ -367,7 +358,6 @@ def test_a_missing_starttls_is_never_passed_over(clock: SettableClock) -> None:
     assert server.messages == []
 
 
-@EXTENSIONS_UNSEEN
 def test_a_wrong_password_is_a_problem_of_the_account(clock: SettableClock, tmp_path: Path) -> None:
     certificates = make_certificates(tmp_path)
     with SmtpServer(tls="tls", context=certificates.context, login=("ann", "s3cret")) as server:

@@ -74,6 +74,9 @@ class FlightLog:
         subscribers = [delivery.subscriber for delivery in deliveries]
         self._append("L " + " ".join(map(str, subscribers)))
         self.record.launched.update(subscribers)
+        for subscriber in subscribers:
+            # Launched anew (a call without its guilty recipient): an earlier answer is void.
+            self.record.landed.pop(subscriber, None)
 
     def land(self, outcome: Outcome) -> None:
         """Note an answer. When it cannot be kept, the ledger's own record must do."""
@@ -137,7 +140,9 @@ def _parse(lines: Sequence[str], campaign: int) -> FlightRecord:
     for line in lines:
         kind, _, rest = line.partition(" ")
         if kind == "L":
-            record.launched.update(int(word) for word in rest.split() if word.isdigit())
+            for subscriber in (int(word) for word in rest.split() if word.isdigit()):
+                record.launched.add(subscriber)
+                record.landed.pop(subscriber, None)
         elif kind == "A":
             try:
                 subscriber, outcome, code, status, detail, provider_id = json.loads(rest)

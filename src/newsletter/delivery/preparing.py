@@ -11,6 +11,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from newsletter.audience.address import AddressRefused, parse_address
 from newsletter.audience.lists import MailingList
 from newsletter.digest.checks import check
 from newsletter.digest.model import Digest, Finding, Parsed, Severity, plain_text
@@ -129,6 +130,14 @@ def refuse_unsafe_settings(settings: Settings, identity: ListIdentity) -> None:
             where=Place(settings.file),
             fix='add from_email = "digest@your-domain" under [sender]',
         )
+    try:
+        parse_address(identity.from_email)
+    except AddressRefused as refused:
+        raise ConfigurationError(
+            f"'sender.from_email': {refused.problem}",
+            where=Place(settings.file),
+            fix="correct the address of the sender",
+        ) from None
     if urlsplit(identity.base_url).scheme != "https" and not sends_to_loopback(settings):
         raise ConfigurationError(
             f"'newsletter.base_url' is {identity.base_url}: one-click unsubscribe needs https",

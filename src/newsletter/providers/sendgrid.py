@@ -10,7 +10,7 @@ import json
 import re
 import threading
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
 from typing import Any
 
 from sendgrid import SendGridAPIClient
@@ -40,7 +40,6 @@ from newsletter.rendering.mime import MessageTemplate
 from newsletter.settings import SendgridPart
 
 HOSTS = {"global": "https://api.sendgrid.com", "eu": "https://api.eu.sendgrid.com"}
-_UNSURE = frozenset({500, 502, 503, 504})
 _GUILTY = re.compile(r"personalizations[.\[](\d+)")
 
 
@@ -59,6 +58,8 @@ class SendgridProvider:
         self._client = PhasedClient(
             self._transport, host=host, request_headers=official.client.request_headers, version=3
         )
+        # One pool for all batches: connections are kept by thread.
+        self._pool = ThreadPoolExecutor(settings.calls_in_flight, "sendgrid")
         self.batch_limit = settings.personalizations * settings.calls_in_flight
 
     def send(
@@ -72,20 +73,21 @@ class SendgridProvider:
             yield outcome
         calls = list(split_calls(common, parts, self._settings.personalizations))
         stop = threading.Event()
-        with ThreadPoolExecutor(self._settings.calls_in_flight, "sendgrid") as pool:
-            futures: list[Future[list[Outcome]]] = [
-                pool.submit(self._call, common, call, flight, stop) for call in calls
-            ]
-            problem: AccountProblem | Unavailable | None = None
-            try:
-                for future in as_completed(futures):
-                    try:
-                        yield from future.result()
-                    except (AccountProblem, Unavailable) as raised:
-                        stop.set()
-                        problem = problem if isinstance(problem, AccountProblem) else raised
-            finally:
-                stop.set()
+        futures: list[Future[list[Outcome]]] = [
+            self._pool.submit(self._call, common, call, flight, stop) for call in calls
+        ]
+        problem: AccountProblem | Unavailable | None = None
+        try:
+            for future in as_completed(futures):
+                try:
+                    yield from future.result()
+                except (AccountProblem, Unavailable) as raised:
+                    stop.set()
+                    problem = problem if isinstance(problem, AccountProblem) else raised
+        finally:
+            # Calls on the wire are waited for: their answers belong to this batch.
+            stop.set()
+            wait(futures)
         if problem is not None:
             raise problem
 
@@ -161,14 +163,13 @@ class SendgridProvider:
                 flight, deliveries, OutcomeKind.ACCEPTED, "", code=202, provider_id=message_id
             )
             return None
-        if status in _UNSURE:
+        if status >= 500 or 200 <= status < 300:
+            # No idempotency key: what is not a plain no may have been a yes.
             outcomes += _land_all(flight, deliveries, OutcomeKind.UNKNOWN, words, code=status)
             return None
         if status == 400 and (guilty := _guilty(response.body, len(left))) is not None:
             about_address, index = guilty
             kind = OutcomeKind.REJECTED_RECIPIENT if about_address else OutcomeKind.REJECTED_MESSAGE
-            others = [d for n, d in enumerate(deliveries) if n != index]
-            _land_all(flight, others, OutcomeKind.NOT_SENT, "")
             outcomes += _land_all(flight, [deliveries[index]], kind, words, code=status)
             return index
         _land_all(flight, deliveries, OutcomeKind.NOT_SENT, words)
@@ -211,7 +212,8 @@ class SendgridProvider:
         return [Health("sendgrid", may, "the key may send" if may else "it may not send", fix)]
 
     def close(self) -> None:
-        """Close the connections."""
+        """End the threads and close their connections."""
+        self._pool.shutdown()
         self._transport.close()
 
 

@@ -86,6 +86,10 @@ class SmtpProvider:
                     outcome = Outcome(
                         envelope.delivery, OutcomeKind.DEFERRED, detail=str(error)[:300]
                     )
+                except BaseException:
+                    # In the middle of a message nothing else may be said on this connection.
+                    session.abort()
+                    raise
                 work.land(outcome)
                 session = self._kept(session)
                 if breaks >= BREAKS_IN_A_ROW:
@@ -95,7 +99,7 @@ class SmtpProvider:
         else:
             work.done()
         finally:
-            if session is not None:
+            if session is not None and session.alive:
                 self._idle.put(session)
 
     def _deliver(self, session: Session, work: _Work, envelope: Envelope) -> Outcome:

@@ -10,7 +10,8 @@ import re
 import smtplib
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,7 @@ class _BoundedReplies:
                 return -1, line[:500].strip()
             lines.append(line[4:].strip())
             if line[3:4] != b"-":
-                return int(line[:3]), b" ".join(lines)
+                return int(line[:3]), b"\n".join(lines)
 
     def _line(self, deadline: float) -> bytes:
         while b"\n" not in self._left:
@@ -190,7 +191,7 @@ class Session:
 
 
 def _decoded(reply: tuple[int, bytes]) -> tuple[int, str]:
-    return reply[0], reply[1].decode("utf-8", "replace")
+    return reply[0], " ".join(reply[1].decode("utf-8", "replace").split("\n"))
 
 
 def _dot_stuffed(message: bytes) -> bytes:
@@ -211,52 +212,79 @@ def open_session(settings: SmtpPart, *, password: str | None, ca_file: Path | No
     where = f"{settings.host}:{settings.port}"
     client: smtplib.SMTP | None = None
     try:
-        context = ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
-        client = _connect(settings, context)
-        if settings.security is Security.STARTTLS:
-            if not client.has_extn("starttls"):
-                raise AccountProblem(
-                    f"{where} offers no STARTTLS, so nothing was sent in clear",
-                    fix='use the server\'s TLS port with security = "tls", or another server',
-                )
-            client.starttls(context=context)
-            client.ehlo()
-        if settings.username:
-            _refuse_clear_text(settings)
-            client.login(settings.username, password or "")
+        with _told_as_problems(where):
+            context = ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
+            client = _connect(settings, context)
+            if settings.security is Security.STARTTLS:
+                _start_tls(client, context, where)
+            if settings.username:
+                _refuse_clear_text(settings)
+                client.login(settings.username, password or "")
+    except (AccountProblem, Unavailable):
+        if client is not None:
+            client.close()
+        raise
+    return Session(client)
+
+
+@contextmanager
+def _told_as_problems(where: str) -> Iterator[None]:
+    """Sort what `smtplib` raises into what we can do about it."""
+    try:
+        yield
+    except ssl.SSLEOFError:
+        raise Unavailable(f"{where} broke off while TLS began") from None
     except ssl.SSLError as error:
-        _drop(client)
         raise AccountProblem(
             f"the TLS certificate of {where} does not verify: {error.reason or error}",
             fix="correct 'delivery.smtp.host', or name your own authority in ca_file",
         ) from None
-    except smtplib.SMTPAuthenticationError as error:
-        _drop(client)
-        if error.smtp_code // 100 == 4:
-            raise Unavailable(f"{where} cannot check the password now") from None
+    except UnicodeError:
         raise AccountProblem(
+            "the SMTP user name or password holds characters that AUTH cannot carry",
+            fix="use an ASCII password",
+        ) from None
+    except smtplib.SMTPNotSupportedError as error:
+        raise AccountProblem(f"{where}: {error}", fix="remove 'delivery.smtp.username'") from None
+    except smtplib.SMTPResponseException as error:
+        raise _refusal(where, error) from None
+    except (OSError, smtplib.SMTPException) as error:
+        raise Unavailable(f"{where} cannot be reached: {error}") from None
+
+
+def _refusal(where: str, error: smtplib.SMTPResponseException) -> AccountProblem | Unavailable:
+    login = isinstance(error, smtplib.SMTPAuthenticationError)
+    if error.smtp_code // 100 != 5:
+        what = "cannot check the password now" if login else "has no time for us"
+        return Unavailable(f"{where} {what} ({error.smtp_code} {_text(error.smtp_error)})")
+    if login:
+        return AccountProblem(
             f"{where} refused the user name or password ({error.smtp_code})",
             fix="correct 'delivery.smtp.username' and the password",
             code=error.smtp_code,
-        ) from None
-    except smtplib.SMTPNotSupportedError as error:
-        _drop(client)
-        raise AccountProblem(f"{where}: {error}", fix="remove 'delivery.smtp.username'") from None
-    except smtplib.SMTPResponseException as error:
-        _drop(client)
-        text = f"{where} answered {error.smtp_code} {_text(error.smtp_error)}"
-        if error.smtp_code // 100 == 5:
-            raise AccountProblem(
-                text, fix="ask the server's operator", code=error.smtp_code
-            ) from None
-        raise Unavailable(text) from None
-    except (OSError, smtplib.SMTPException) as error:
-        _drop(client)
-        raise Unavailable(f"{where} cannot be reached: {error}") from None
-    except AccountProblem:
-        _drop(client)
-        raise
-    return Session(client)
+        )
+    return AccountProblem(
+        f"{where} answered {error.smtp_code} {_text(error.smtp_error)}",
+        fix="ask the server's operator",
+        code=error.smtp_code,
+    )
+
+
+def _start_tls(client: smtplib.SMTP, context: ssl.SSLContext, where: str) -> None:
+    """Protect the connection or refuse it: never a silent fall-back (E13)."""
+    if not client.has_extn("starttls"):
+        raise AccountProblem(
+            f"{where} offers no STARTTLS, so nothing was sent in clear",
+            fix='use the server\'s TLS port with security = "tls", or another server',
+        )
+    client.starttls(context=context)
+    # Replies that came in clear before TLS would be read as if they came after it.
+    if getattr(client, "_left", b""):
+        raise AccountProblem(
+            f"{where} sent more than its answer to STARTTLS: somebody may be in between",
+            fix='use the server\'s TLS port with security = "tls"',
+        )
+    client.ehlo()
 
 
 def _connect(settings: SmtpPart, context: ssl.SSLContext) -> smtplib.SMTP:
@@ -287,8 +315,3 @@ def _refuse_clear_text(settings: SmtpPart) -> None:
 
 def _text(error: bytes | str) -> str:
     return (error.decode("utf-8", "replace") if isinstance(error, bytes) else error)[:200]
-
-
-def _drop(client: smtplib.SMTP | None) -> None:
-    if client is not None:
-        client.close()
