@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 
 from newsletter.clock import SettableClock
@@ -52,3 +53,10 @@ def _no_settings_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep the environment of whoever runs the tests out of them."""
     for name in [name for name in os.environ if name.startswith("NEWSLETTER_")]:
         monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_before() -> Generator[None]:
+    """Let no test leave its logs pointing at a stream that is closed by then."""
+    yield
+    structlog.reset_defaults()
