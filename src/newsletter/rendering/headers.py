@@ -19,6 +19,8 @@ LINE = 76
 """Longest line we write; RFC 5322 §2.1.1 allows 998 and asks for 78."""
 _ENCODED_WORD = 75
 """Longest encoded word (RFC 2047 §2)."""
+_PHRASE_WORD = 64
+"""The same in a display name, which shares its line with the name of its field."""
 _PREFIX, _SUFFIX = "=?utf-8?b?", "?="
 _ATOM = re.compile(r"[A-Za-z0-9!#$%&'*+\-/=?^_`{|}~ ]+")
 
@@ -45,7 +47,7 @@ def encode_text(name: str, value: str) -> str:
     clean = clean_header(value)
     if _is_plain(clean):
         return _fold(name, clean.split(" "))
-    return _fold(name, list(_encoded_words(clean, room=_ENCODED_WORD)))
+    return _fold(name, list(_encoded_words(clean, room=_ENCODED_WORD - len(name) - 1)))
 
 
 def encode_phrase(value: str) -> str:
@@ -54,7 +56,7 @@ def encode_phrase(value: str) -> str:
     if not clean:
         return ""
     if not clean.isascii() or "=?" in clean:
-        return " ".join(_encoded_words(clean, room=_ENCODED_WORD))
+        return " ".join(_encoded_words(clean, room=_PHRASE_WORD))
     if _ATOM.fullmatch(clean):
         return clean
     return '"' + clean.replace("\\", "\\\\").replace('"', '\\"') + '"'
