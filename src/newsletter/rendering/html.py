@@ -83,9 +83,13 @@ class HtmlWriter:
             self.inlines(inlines),
         )
 
-    def blocks(self, blocks: Sequence[Block]) -> Markup:
-        """Return a sequence of blocks."""
-        return Markup("").join(self._block(block) for block in blocks)
+    def blocks(self, blocks: Sequence[Block], *, boxed: bool = False) -> Markup:
+        """Return a sequence of blocks; in a box the last paragraph leaves no space below."""
+        parts = [self._block(block) for block in blocks]
+        if boxed and blocks and isinstance(blocks[-1], Paragraph):
+            words = self.inlines(blocks[-1].children)
+            parts[-1] = Markup('<p style="margin:0;">{}</p>').format(words)
+        return Markup("").join(parts)
 
     def _block(self, block: Block) -> Markup:
         match block:

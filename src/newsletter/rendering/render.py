@@ -112,7 +112,7 @@ def _story(story: Story, html: HtmlWriter) -> dict[str, Markup]:
     return {
         "title": html.heading(3, story.title, anchor=story.anchor),
         "body": html.blocks(story.blocks),
-        "why": html.blocks(story.why_it_matters),
+        "why": html.blocks(story.why_it_matters, boxed=True),
     }
 
 
