@@ -59,7 +59,7 @@ class TextWriter:
         day: date | None = digest.byline.day
         head = [identity.title] + ([format_date(day, language)] if day else [])
         title = self._inlines(digest.title)
-        parts = [" · ".join(head), f"{wrap(title.upper())}"]
+        parts = [" · ".join(head), wrap(_capitals(title))]
         if digest.byline.author:
             parts.append(f"{self._words.by} {digest.byline.author}")
         parts += self._blocks(digest.lede)
@@ -205,6 +205,13 @@ def columns(text: str) -> int:
         for c in plain
     )
     return wide + slots * SLOT_WIDTH
+
+
+def _capitals(text: str) -> str:
+    """Return a text in capitals, slot tags left as they are."""
+    tags = _SLOT.findall(text)
+    words = [part.upper() for part in _SLOT.split(text)]
+    return "".join(word + tag for word, tag in zip(words, [*tags, ""], strict=True))
 
 
 def _underlined(text: str, sign: str) -> str:
