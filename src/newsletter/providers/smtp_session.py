@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import smtplib
+import socket
 import ssl
 import time
 from collections.abc import Callable, Iterator
@@ -299,6 +300,8 @@ def _connect(settings: SmtpPart, context: ssl.SSLContext) -> smtplib.SMTP:
     code, text = client.connect(settings.host, settings.port)
     if code != 220:
         raise smtplib.SMTPConnectError(code, text)
+    # The dot goes out alone: held back for a delayed acknowledgement it would cost 40 ms a message.
+    client.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     client.ehlo_or_helo_if_needed()
     connected: smtplib.SMTP = client
     return connected
