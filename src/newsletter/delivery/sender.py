@@ -58,6 +58,7 @@ log = get_logger("delivery")
 RECORD_EVERY = 200
 """Outcomes written in one relaxed transaction; what a kill catches is in the flight log."""
 RECORD_SECONDS = 0.25
+TELL_SECONDS = 1.0
 REFUSALS_IN_A_ROW = 5
 """So many refusals of the message itself, one after the other, pause the campaign (G10)."""
 WAITS_IN_A_ROW = 5
@@ -84,6 +85,7 @@ class Sender:
     wait: Callable[[float], None] | None = None
     """How to wait for a provider, in seconds; by default until then or `stop`."""
     progress: Progress | None = None
+    _told: float = 0.0
 
     def run(self, campaign: int) -> Recovered:
         """Send a campaign as far as it goes now; first settles what dead workers left.
@@ -262,7 +264,9 @@ class Sender:
         log.error("campaign_paused", campaign=campaign, reason=reason)
 
     def _tell(self, campaign: int) -> None:
-        if self.progress is not None:
+        # Counting walks the ledger: now and then, not after each batch.
+        if self.progress is not None and time.monotonic() - self._told >= TELL_SECONDS:
+            self._told = time.monotonic()
             with self.database.read() as connection:
                 self.progress(totals(connection, campaign), get_campaign(connection, campaign))
 
