@@ -191,9 +191,10 @@ class HtmlWriter:
         if image.width and image.height:
             height = Markup(' height="{}"').format(round(image.height * width / image.width))
         return Markup(
-            '<img src="{}" alt="{}" width="{}"{} style="display:block;max-width:100%;height:auto;'
-            'border:0;">'
-        ).format(image.url, image.alt, width, height)
+            # width:100% lets the column shrink on phones; max-width keeps small images small.
+            '<img src="{}" alt="{}" width="{}"{} style="display:block;width:100%;max-width:{}px;'
+            'height:auto;border:0;">'
+        ).format(image.url, image.alt, width, height, width)
 
     def _citation(self, number: str) -> Markup:
         if number not in self._sources:
