@@ -113,7 +113,7 @@ def freeze(database: Database, request: FreezeRequest, now: datetime, *, actor: 
             _refuse_second(connection, request)
             campaign = _insert_campaign(connection, request, now)
             selection = freeze_selection(request.list_id, now).subquery()
-            taken = connection.execute(
+            connection.execute(
                 insert(deliveries).from_select(
                     ["campaign_id", "subscriber_id", "state", "tries"],
                     select(
@@ -124,7 +124,9 @@ def freeze(database: Database, request: FreezeRequest, now: datetime, *, actor: 
                     ),
                     include_defaults=False,
                 )
-            ).rowcount
+            )
+            # Counted, for not every driver tells how many rows an INSERT … SELECT wrote.
+            taken = totals(connection, campaign).all
             if taken == 0:
                 raise DeliveryError(
                     f"list '{request.list_name}' has no active subscribers",
