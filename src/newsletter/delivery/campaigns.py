@@ -160,14 +160,14 @@ def _refuse_second(connection: Connection, request: FreezeRequest) -> None:
         .where(
             campaigns.c.list_id == request.list_id,
             (digests.c.slug == request.slug) | (digests.c.content_hash == request.content_hash),
-            campaigns.c.status != CampaignStatus.CANCELLED,
         )
         .order_by(campaigns.c.id.desc())
     ).first()
     if row is None:
         return
     revision = "" if row.content_hash == request.content_hash else "an earlier revision of "
-    verb = "was sent" if row.status in FINISHED else f"is {row.status}"
+    # A cancelled campaign counts too: some may have had it before it was cancelled.
+    verb = f"was {row.status}" if row.status in FINISHED else f"is {row.status}"
     raise AlreadySent(
         f"{revision}'{request.slug}' {verb} to '{request.list_name}' as campaign {row.id} "
         f"({row.created_at:%Y-%m-%d %H:%M} UTC)",

@@ -70,6 +70,19 @@ def test_a_second_send_of_the_same_digest_is_refused_and_again_makes_a_new_campa
     assert stage.freeze(again=True) == first + 1
 
 
+def test_a_cancelled_campaign_is_not_sent_anew_unasked(stage: Stage) -> None:
+    campaign = stage.freeze()
+
+    def cancel_at_once(_envelope: Envelope) -> OutcomeKind:
+        change_status(stage.database, campaign, "cancel", stage.clock.now(), actor="test")
+        return K.ACCEPTED
+
+    stage.sender(ScriptedProvider(cancel_at_once, batch_limit=2)).run(campaign)
+
+    with pytest.raises(AlreadySent, match="was cancelled"):
+        stage.freeze()
+
+
 def test_an_edited_digest_with_the_same_name_is_refused_too(stage: Stage) -> None:
     stage.freeze()
 
