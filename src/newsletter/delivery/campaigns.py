@@ -168,8 +168,9 @@ def _refuse_second(connection: Connection, request: FreezeRequest) -> None:
     revision = "" if row.content_hash == request.content_hash else "an earlier revision of "
     # A cancelled campaign counts too: some may have had it before it was cancelled.
     verb = f"was {row.status}" if row.status in FINISHED else f"is {row.status}"
+    to = "to" if row.status == CampaignStatus.SENT else "for"
     raise AlreadySent(
-        f"{revision}'{request.slug}' {verb} to '{request.list_name}' as campaign {row.id} "
+        f"{revision}'{request.slug}' {verb} {to} '{request.list_name}' as campaign {row.id} "
         f"({row.created_at:%Y-%m-%d %H:%M} UTC)",
         campaign=row.id,
         status=CampaignStatus(row.status),
