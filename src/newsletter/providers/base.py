@@ -7,12 +7,14 @@ may make a message real are about to leave, and yields one `Outcome` for each en
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 from typing import Protocol
 
 from newsletter.rendering.content import EmailContent, ListIdentity
+from newsletter.rendering.mime import MessageTemplate
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -38,15 +40,17 @@ class Envelope:
 
     `values` maps merge fields (and the system fields, such as `unsubscribe_url`) to this
     subscriber's plain values; a field that is missing or empty takes its slot's default.
+    `return_path` is where a bounce of this very message goes (A15); empty: to the sender.
     """
 
     delivery: DeliveryId
     address: str
     name: str
     values: Mapping[str, str]
+    return_path: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Mailing:
     """What all envelopes of one campaign share, as frozen.
 
@@ -58,6 +62,17 @@ class Mailing:
     identity: ListIdentity
     message_id_salt: str
     transactional: bool = False
+
+    @cached_property
+    def template(self) -> MessageTemplate:
+        """The message with everything encoded that is the same for all, built once."""
+        return MessageTemplate(
+            self.content,
+            self.identity,
+            campaign=self.campaign,
+            salt=self.message_id_salt,
+            list_mail=not self.transactional,
+        )
 
 
 class OutcomeKind(StrEnum):
@@ -144,20 +159,38 @@ class Health:
 class Provider(Protocol):
     """Takes messages from us.
 
-    `send` yields exactly one outcome for each envelope, as soon as it is known, in any order; or
-    raises `AccountProblem` or `Unavailable`, after which envelopes without an outcome were surely
-    not sent. It calls `flight.launch` before the bytes that may make a message real, and
-    `flight.land` with each outcome before yielding it. It never raises for one recipient's sake.
+    `send` yields exactly one outcome for each envelope it took, as soon as it is known, in any
+    order; or raises `AccountProblem` or `Unavailable`, after which envelopes without an outcome
+    were surely not sent. It calls `flight.launch` before the bytes that may make a message real,
+    and `flight.land` with each outcome before yielding it. It never raises for one recipient's
+    sake. A consumer that closes the iterator gets no more outcomes: what was launched is brought
+    to its end and landed first.
+
+    `send` is called from several threads at once, up to `lanes` of them, each with a flight of
+    its own; a provider starts no threads of its own for it.
     """
 
     name: str
     batch_limit: int
     """The largest batch of envelopes that `send` takes."""
+    lanes: int
+    """How many batches may be under way at once."""
 
     def send(
-        self, mailing: Mailing, envelopes: Sequence[Envelope], flight: Flight
+        self, mailing: Mailing, envelopes: Iterable[Envelope | None], flight: Flight
     ) -> Iterator[Outcome]:
-        """Hand over each envelope's message."""
+        """Hand over each envelope's message.
+
+        Envelopes are pulled one by one, no earlier than needed: pulling may wait (pacing). None
+        among them announces such a wait: what is under way is to be brought to its end first.
+        """
+        ...
+
+    def interrupt(self) -> None:
+        """Break off what is on the wire, from another thread: each `send` then ends at once.
+
+        The last resort of a stop whose time is over (G6); nothing can be sent afterwards.
+        """
         ...
 
     def evidence(self, mailing: Mailing, delivery: DeliveryId) -> Outcome | None:

@@ -18,7 +18,7 @@ from newsletter.errors import StorageError
 from newsletter.storage.database import Database
 from newsletter.storage.tables import installation
 
-HEAD = "0001"
+HEAD = "0002"
 """The newest revision in `migrations/versions`; a test holds the two together."""
 
 

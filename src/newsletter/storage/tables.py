@@ -195,6 +195,11 @@ campaigns = Table(
     Column("expires_at", Instant, nullable=False),
     Column("finished_at", Instant),
     Column("sending_ms", Integer, nullable=False, default=0, server_default="0"),
+    # The first so many go out alone; then the campaign waits and is judged (D7).
+    Column("canary", Integer, nullable=False, default=0, server_default="0"),
+    Column("canary_until", Instant),
+    # When the brake on hard bounces looked at this campaign and let it go on.
+    Column("judged_at", Instant),
 )
 
 deliveries = Table(
@@ -228,6 +233,28 @@ attempts = Table(
     Column("provider_ids", Text),
     Index(None, "campaign_id"),
     sqlite_autoincrement=True,
+)
+
+sending_days = Table(
+    "sending_days",
+    metadata,
+    # ISO date in the newsletter's zone: what a warm-up plan counts by (G15).
+    Column("day", String(10), primary_key=True),
+    Column("provider", String(16), primary_key=True),
+    Column("accepted", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+domain_holds = Table(
+    "domain_holds",
+    metadata,
+    # A remote domain that refuses us as a whole: left alone until then (D6).
+    Column("domain", String(255), primary_key=True),
+    Column("until", Instant, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("campaign_id", Integer, ForeignKey("campaigns.id"), nullable=False),
+    Column("at", Instant, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 events = Table(

@@ -1,4 +1,4 @@
-"""Typed settings: `newsletter.toml`, each key overridable by the environment (E9).
+"""Reading `newsletter.toml`, each key overridable by the environment (E9).
 
 `NEWSLETTER_DELIVERY__SMTP__PASSWORD` overrides `[delivery.smtp] password`. A wrong key, type or
 value is a `ConfigurationError` that names the file, the key, and what was expected.
@@ -12,22 +12,10 @@ import re
 import stat
 import tomllib
 from datetime import timedelta
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Self
-from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from typing import Any, Self
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    SecretStr,
-    ValidationError,
-    model_validator,
-)
+from pydantic import BaseModel, Field, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -36,176 +24,17 @@ from pydantic_settings import (
 )
 
 from newsletter.errors import ConfigurationError, Place
+from newsletter.settings.parts import (
+    BrakesPart,
+    DatabasePart,
+    DeliveryPart,
+    NewsletterPart,
+    SenderPart,
+    WebPart,
+)
 
 ENVIRONMENT_PREFIX = "NEWSLETTER_"
 SETTINGS_FILE = "newsletter.toml"
-
-
-def _zone(name: str) -> str:
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ValueError(
-            f"unknown time zone {name!r}; use an IANA name like Europe/Paris"
-        ) from None
-    return name
-
-
-def _url(value: str) -> str:
-    parts = urlsplit(value)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("expected a URL that starts with https://")
-    return value.rstrip("/")
-
-
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-
-
-def _duration(value: object) -> object:
-    if isinstance(value, str) and (match := re.fullmatch(r"\s*(\d+)\s*([smhd])\s*", value)):
-        return timedelta(seconds=int(match[1]) * _UNITS[match[2]])
-    if isinstance(value, timedelta):
-        return value
-    raise ValueError('expected a duration such as "90s", "30m", "12h" or "2d"')
-
-
-Zone = Annotated[str, AfterValidator(_zone)]
-Url = Annotated[str, AfterValidator(_url)]
-Duration = Annotated[timedelta, BeforeValidator(_duration)]
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=False)
-
-
-class ProviderName(StrEnum):
-    """What takes a message from us."""
-
-    OUTBOX = "outbox"
-    SMTP = "smtp"
-    SENDGRID = "sendgrid"
-
-
-class OnUnknown(StrEnum):
-    """What becomes of a delivery whose answer was lost and that no evidence explains."""
-
-    HOLD = "hold"
-    RETRY = "retry"
-
-
-class Security(StrEnum):
-    """How an SMTP connection is protected."""
-
-    STARTTLS = "starttls"
-    TLS = "tls"
-    NONE = "none"
-
-
-class NewsletterPart(_Part):
-    """`[newsletter]`: who this newsletter is."""
-
-    name: str = Field("Newsletter", min_length=1, max_length=200, description="Its name.")
-    base_url: Url = Field(
-        "http://localhost:8000",
-        description="Public address; links in each message lead there. https for real sends.",
-    )
-    timezone: Zone = Field("UTC", description="IANA zone of dates, where a list names none.")
-    language: str = Field(
-        "en",
-        pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$",
-        description="Language tag, where a list or digest names none.",
-    )
-    postal_address: str = Field("", description="Shown at the foot of each message; required.")
-    contact: str | None = Field(None, description="Address for questions, shown in the footer.")
-    digests: Path = Field(Path("digests"), description="Folder of digests.")
-    templates: Path = Field(Path("templates/email"), description="Folder of email templates.")
-
-
-class DatabasePart(_Part):
-    """`[database]`: where the ledger lives."""
-
-    url: str = Field(
-        "sqlite:///newsletter.db", description="sqlite:///FILE (embedded) or postgresql://…"
-    )
-
-
-class SenderPart(_Part):
-    """`[sender]`: the From of every list that has none of its own."""
-
-    from_name: str = Field("", description="Display name; empty: the newsletter's name.")
-    from_email: str = Field("", description="Address of the sender; required to send.")
-    reply_to: str | None = Field(None, description="Where replies go.")
-    unsubscribe_mailto: str | None = Field(
-        None, description="Address for List-Unsubscribe by mail, beside the link."
-    )
-
-
-class OutboxPart(_Part):
-    """`[delivery.outbox]`: the folder that receives `.eml` files."""
-
-    directory: Path = Field(Path("outbox"), description="Folder, one file for each delivery.")
-
-
-class SmtpPart(_Part):
-    """`[delivery.smtp]`: an SMTP server that takes our mail."""
-
-    host: str = Field("localhost", description="Name or address of the server.")
-    port: int = Field(587, ge=1, le=65535, description="Its port: 587, 465 with tls, 25.")
-    username: str | None = Field(None, description="For AUTH; none: no AUTH.")
-    password: SecretStr | None = Field(None, description="Better in the environment.")
-    password_file: Path | None = Field(None, description="A 0600 file that holds the password.")
-    security: Security = Field(
-        Security.STARTTLS, description="starttls (never falls back), tls, or none (loopback)."
-    )
-    connections: int = Field(4, ge=1, le=100, description="Connections at once, a thread each.")
-    timeout: Duration = Field(timedelta(seconds=60), description="Longest wait for a reply.")
-    messages_per_connection: int = Field(
-        100, ge=0, description="Then a connection is renewed; 0: never, for a local relay."
-    )
-    local_hostname: str | None = Field(None, description="Name said in EHLO.")
-    ca_file: Path | None = Field(None, description="Own certificate authority (PEM).")
-
-
-class SendgridPart(_Part):
-    """`[delivery.sendgrid]`: SendGrid's API."""
-
-    api_key: SecretStr | None = Field(None, description="Better in the environment.")
-    api_key_file: Path | None = Field(None, description="A 0600 file that holds the key.")
-    host: Url | None = Field(None, description="Another host of the API; wins over region.")
-    region: str = Field("global", pattern="^(global|eu)$", description="global or eu.")
-    personalizations: int = Field(
-        1000, ge=1, le=1000, description="Recipients in a call; fewer: fewer unknown if it is lost."
-    )
-    calls_in_flight: int = Field(4, ge=1, le=32, description="Calls at once.")
-    timeout: Duration = Field(timedelta(seconds=30), description="Longest wait for an answer.")
-    sandbox: bool = Field(False, description="Let SendGrid check and not deliver.")
-
-
-class DeliveryPart(_Part):
-    """`[delivery]`: which provider, and how."""
-
-    provider: ProviderName = Field(ProviderName.OUTBOX, description="outbox, smtp or sendgrid.")
-    batch_size: int | None = Field(
-        None, ge=1, le=10_000, description="Deliveries claimed together; none: the provider's own."
-    )
-    on_unknown: OnUnknown = Field(
-        OnUnknown.HOLD, description="A lost answer: hold (you decide) or retry (once more)."
-    )
-    expires_after: Duration = Field(
-        timedelta(hours=12), description="Then what has not left stays: yesterday's news."
-    )
-    lease: Duration = Field(timedelta(minutes=10), description="How long a claim holds.")
-    outbox: OutboxPart = OutboxPart()
-    smtp: SmtpPart = SmtpPart()
-    sendgrid: SendgridPart = SendgridPart()
-
-
-class WebPart(_Part):
-    """`[web]`: the file of signing keys."""
-
-    secret_key_file: Path = Field(
-        Path("newsletter.key"), description="Signing and suppression keys; back it up apart."
-    )
 
 
 class Settings(BaseSettings):
@@ -222,6 +51,7 @@ class Settings(BaseSettings):
     database: DatabasePart = DatabasePart()
     sender: SenderPart = SenderPart()
     delivery: DeliveryPart = DeliveryPart()
+    brakes: BrakesPart = BrakesPart()
     web: WebPart = WebPart()
     root: Path = Field(Path(), exclude=True)
     file: Path | None = Field(None, exclude=True)
