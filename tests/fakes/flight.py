@@ -57,3 +57,8 @@ class RecordingFlight:
         with self._lock:
             self.notes.append(("land", outcome.delivery))
             self.outcomes[outcome.delivery] = outcome
+
+    def land_all(self, outcomes: Sequence[Outcome]) -> None:
+        """Note the answers of one call."""
+        for outcome in outcomes:
+            self.land(outcome)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 
 from newsletter.providers.base import (
     DeliveryId,
@@ -19,6 +19,8 @@ class ScriptedProvider:
     """`script` gives the outcome of an envelope, or raises; by default everything is accepted."""
 
     name = "outbox"
+    lanes = 1
+    gathers = False
 
     def __init__(
         self,
@@ -32,11 +34,13 @@ class ScriptedProvider:
         self.proven: dict[DeliveryId, Outcome] = {}
 
     def send(
-        self, mailing: Mailing, envelopes: Sequence[Envelope], flight: Flight
+        self, mailing: Mailing, envelopes: Iterable[Envelope | None], flight: Flight
     ) -> Iterator[Outcome]:
         """Answer each envelope by the script."""
         del mailing
         for envelope in envelopes:
+            if envelope is None:
+                continue
             kind = self.script(envelope)
             self.handed.append(envelope)
             if kind is not OutcomeKind.NOT_SENT:
@@ -44,6 +48,9 @@ class ScriptedProvider:
             outcome = Outcome(envelope.delivery, kind, code=250, detail="as scripted")
             flight.land(outcome)
             yield outcome
+
+    def interrupt(self) -> None:
+        """Nothing is on a wire."""
 
     def evidence(self, mailing: Mailing, delivery: DeliveryId) -> Outcome | None:
         """Prove what a test put into `proven`."""

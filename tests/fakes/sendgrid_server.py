@@ -1,9 +1,15 @@
 """A strict SendGrid on loopback: refuses what the API refuses, merges and keeps the rest.
 
     python -m tests.fakes.sendgrid_server --port 8025 --log accepted.log
+    python -m tests.fakes.sendgrid_server --faults random --seed 7 --rate 0.1 --fault-log faults.log
 
-Bodies are held against SendGrid's own description of its API where it lies beside the checkout,
-and always against the limits of F1. `faults` are used up one for each call of `mail/send`.
+Bodies are held against `sendgrid_rules`. `faults` are used up one for each call of `mail/send`;
+calls are counted from 1.
+
+The log has a line for each message taken, `address delivery call`, and the fault log one for each
+fault, `kind call delivery delivery…`; both are written before the answer leaves. A kind that ends
+in `-taken` says that the mail was taken and the answer may not have told so. A fault before the
+body was read names no delivery.
 """
 
 from __future__ import annotations
@@ -11,53 +17,21 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import os
 import socket
+import ssl
 import threading
 import time
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from functools import cache
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
-import jsonschema
+from tests.fakes.sendgrid_faults import Answer, Cut, Drip, Fault, Raw, Slow, random_faults
+from tests.fakes.sendgrid_rules import Refused, Rules
 
 KEY = "SG.a-key-of-the-fake"
-DESCRIPTION = Path(__file__).resolve().parents[3] / "shared" / "sendgrid" / "tsg_mail_v3.json"
-RESERVED = frozenset(
-    (
-        *("x-sg-id", "x-sg-eid", "received", "dkim-signature", "content-type"),
-        *("content-transfer-encoding", "to", "from", "subject", "reply-to", "cc", "bcc"),
-    )
-)
-
-
-@dataclass(frozen=True)
-class Answer:
-    """Answer a call with this instead of looking at it."""
-
-    status: int
-    body: Mapping[str, Any] = field(default_factory=lambda: {"errors": [{"message": "scripted"}]})
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Cut:
-    """Break the connection: before the body is read, or behind it, the mail taken or not."""
-
-    after_reading: bool
-    take: bool = False
-
-
-@dataclass(frozen=True)
-class Slow:
-    """Take the mail, but answer only after so many seconds."""
-
-    seconds: float
-
-
-Fault = Answer | Cut | Slow
 
 
 @dataclass(frozen=True)
@@ -72,28 +46,13 @@ class Merged:
     custom_args: Mapping[str, str]
 
 
-class _Refused(Exception):  # noqa: N818
-    def __init__(self, message: str, name: str | None = None, status: int = 400) -> None:
-        super().__init__(message)
-        self.status = status
-        self.body = {"errors": [{"message": message, "field": name, "help": None}]}
-
-
-@cache
-def _schema() -> dict[str, Any] | None:
-    if not DESCRIPTION.is_file():
-        return None
-    description = json.loads(DESCRIPTION.read_text(encoding="utf-8"))
-    body = description["components"]["requestBodies"]["PostMailSend"]
-    schema = body["content"]["application/json"]["schema"]
-    return {**schema, "components": description["components"]}
-
-
 class SendgridServer:
     """A context manager; `messages` holds what was taken, `calls` the body of each call read.
 
-    `refuse`: addresses the API calls invalid. `connections` counts those ever opened, `open_now`
-    those still open.
+    `refuse`: addresses the API calls invalid; `dislike`: addresses whose calls it refuses without
+    a word about whose fault it is. `most`: recipients of a call, above which it answers 413.
+    `attempts` counts calls that began, `connections` those ever opened, `open_now` those still
+    open.
     """
 
     def __init__(
@@ -101,23 +60,33 @@ class SendgridServer:
         faults: Iterable[Fault | None] = (),
         *,
         refuse: Iterable[str] = (),
+        dislike: Iterable[str] = (),
+        most: int = 1000,
         scopes: Iterable[str] = ("mail.send",),
         port: int = 0,
         log: Path | None = None,
+        fault_log: Path | None = None,
+        fsync: bool = False,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.messages: list[Merged] = []
         self.calls: list[dict[str, Any]] = []
         self.connections = 0
         self.open_now = 0
         self.lock = threading.Lock()
-        self.refuse = frozenset(refuse)
+        self.rules = Rules(frozenset(refuse), frozenset(dislike), most)
         self.scopes = list(scopes)
+        self.attempts = 0
         self._faults = iter(faults)
+        self._fsync = fsync
         self._log = log.open("a", encoding="utf-8") if log else None
+        self._fault_log = fault_log.open("a", encoding="utf-8") if fault_log else None
         self._server = _Server(("127.0.0.1", port), _Handler)
         self._server.fake = self
         self.port: int = self._server.server_address[1]
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
+        if tls:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
 
     def __enter__(self) -> SendgridServer:
@@ -128,71 +97,54 @@ class SendgridServer:
         self._server.shutdown()
         self._thread.join(10)
         self._server.server_close()
-        if self._log:
-            self._log.close()
+        for log in (self._log, self._fault_log):
+            if log:
+                log.close()
 
-    def next_fault(self) -> Fault | None:
-        """Return what goes wrong with this call."""
+    def script(
+        self,
+        faults: Iterable[Fault | None] = (),
+        *,
+        refuse: Iterable[str] = (),
+        dislike: Iterable[str] = (),
+    ) -> None:
+        """Forget what was taken and follow another script."""
         with self.lock:
-            return next(self._faults, None)
+            self._faults = iter(faults)
+            self.rules = Rules(frozenset(refuse), frozenset(dislike))
+            self.messages, self.calls = [], []
 
-    def take(self, body: dict[str, Any]) -> None:
+    def next_call(self) -> tuple[int, Fault | None]:
+        """Return the number of a call that begins, and what goes wrong with it."""
+        with self.lock:
+            self.attempts += 1
+            return self.attempts, next(self._faults, None)
+
+    def take(self, body: dict[str, Any], call: int = 0) -> None:
         """Keep every message of a call."""
         if body.get("mail_settings", {}).get("sandbox_mode", {}).get("enable"):
             return
         merged = [_merge(body, personal) for personal in body["personalizations"]]
         with self.lock:
             self.messages += merged
-            if self._log:
-                for message in merged:
-                    self._log.write(f"{message.address} {message.custom_args.get('delivery')}\n")
-                self._log.flush()
+            lines = (f"{m.address} {m.custom_args.get('delivery')} {call}\n" for m in merged)
+            self._write(self._log, "".join(lines))
 
-    def check(self, raw: bytes) -> dict[str, Any]:
-        """Return the body of a call, or refuse it as the API would."""
-        if len(raw) > 30_000_000:
-            raise _Refused("the request is larger than 30 MB", status=413)
-        try:
-            body: dict[str, Any] = json.loads(raw)
-        except ValueError:
-            raise _Refused("not JSON") from None
-        if (schema := _schema()) is not None:
-            validator = jsonschema.Draft202012Validator(schema)
-            for error in validator.iter_errors(body):
-                raise _Refused(error.message[:300], ".".join(map(str, error.path)))
-        people = body.get("personalizations") or []
-        if not 1 <= len(people) <= 1000:
-            raise _Refused("1 to 1000 personalizations", "personalizations")
-        if sum(len(p.get(k, [])) for p in people for k in ("to", "cc", "bcc")) > 1000:
-            raise _Refused("more than 1000 recipients", "personalizations")
-        kinds = [part["type"].split(";")[0] for part in body.get("content") or []]
-        if not kinds or kinds != sorted(kinds, key=["text/plain", "text/html"].index):
-            raise _Refused("text/plain goes before text/html", "content")
-        for number, person in enumerate(people):
-            self._check_person(person, f"personalizations.{number}")
-        _check_headers(body.get("headers", {}), "headers")
-        return body
+    def note_fault(self, fault: Fault, call: int, raw: bytes = b"") -> None:
+        """Log a fault with the deliveries of the call it happens to, as far as they are known."""
+        deliveries: list[str] = []
+        with contextlib.suppress(ValueError, KeyError, TypeError):
+            people = json.loads(raw)["personalizations"]
+            deliveries = [str(person["custom_args"]["delivery"]) for person in people]
+        with self.lock:
+            self._write(self._fault_log, " ".join([fault.kind, str(call), *deliveries]) + "\n")
 
-    def _check_person(self, person: dict[str, Any], where: str) -> None:
-        addresses = [a["email"].lower() for k in ("to", "cc", "bcc") for a in person.get(k, [])]
-        if len(addresses) != len(set(addresses)):
-            raise _Refused("an address occurs twice in a personalization", where)
-        for number, to in enumerate(person["to"]):
-            if to["email"] in self.refuse or to["email"].count("@") != 1:
-                raise _Refused("Does not contain a valid address.", f"{where}.to.{number}.email")
-        for name in ("substitutions", "custom_args"):
-            size = sum(len(f"{k}{v}".encode()) for k, v in person.get(name, {}).items())
-            if size > 10_000:
-                raise _Refused(f"{name} exceed 10000 bytes", f"{where}.{name}")
-        _check_headers(person.get("headers", {}), f"{where}.headers")
-
-
-def _check_headers(headers: Mapping[str, Any], where: str) -> None:
-    for name, value in headers.items():
-        if name.lower() in RESERVED:
-            raise _Refused(f"the header {name} is reserved", where)
-        if not isinstance(value, str) or not value.isascii() or "\n" in value or "\r" in value:
-            raise _Refused(f"the header {name} is no line of ASCII", where)
+    def _write(self, log: TextIO | None, text: str) -> None:
+        if log is not None:
+            log.write(text)
+            log.flush()
+            if self._fsync:
+                os.fsync(log.fileno())
 
 
 def _merge(body: Mapping[str, Any], person: Mapping[str, Any]) -> Merged:
@@ -251,39 +203,69 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         fake = self.server.fake
-        fault = fake.next_fault() if self.path == "/v3/mail/send" else None
-        if isinstance(fault, Cut) and not fault.after_reading:
-            self._hang_up()
-            return
-        raw = self.rfile.read(int(self.headers.get("Content-Length", "0")))
-        if isinstance(fault, Answer):
-            self._say(fault.status, fault.body, fault.headers)
-        elif self._known():
-            self._send(raw, fault)
-
-    def _send(self, raw: bytes, fault: Fault | None) -> None:
-        fake = self.server.fake
         if self.path != "/v3/mail/send":
             self._say(404, {"errors": [{"message": "not found"}]})
             return
-        try:
-            if self.headers.get("Content-Type") != "application/json":
-                raise _Refused("the content type is not application/json", status=415)
-            body = fake.check(raw)
-        except _Refused as refused:
-            self._say(refused.status, refused.body)
-            return
-        with fake.lock:
-            fake.calls.append(body)
-        if not isinstance(fault, Cut) or fault.take:
-            fake.take(body)
-        if isinstance(fault, Cut):
+        call, fault = fake.next_call()
+        if isinstance(fault, Cut) and not fault.after_reading:
+            fake.note_fault(fault, call)
             self._hang_up()
             return
-        if isinstance(fault, Slow):
-            time.sleep(fault.seconds)
-        sandbox = body.get("mail_settings", {}).get("sandbox_mode", {}).get("enable")
-        self._say(200 if sandbox else 202, None, {"X-Message-Id": f"id-{len(fake.calls)}"})
+        if isinstance(fault, Answer) and fault.early:
+            fake.note_fault(fault, call)
+            self._say(fault.status, fault.body, fault.headers)
+            self._hang_up()
+            return
+        raw = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+        if fault is not None:
+            if fault.take and not self._take(raw, call):
+                return
+            fake.note_fault(fault, call, raw)
+            self._fail(fault, raw, call)
+        elif self._take(raw, call):
+            self._accept(raw, call)
+
+    def _take(self, raw: bytes, call: int) -> bool:
+        """Take the mail of a call; false when it was refused, and that was said."""
+        fake = self.server.fake
+        if not self._known():
+            return False
+        try:
+            if self.headers.get("Content-Type") != "application/json":
+                raise Refused("the content type is not application/json", status=415)
+            body = fake.rules.check(raw)
+        except Refused as refused:
+            self._say(refused.status, refused.body)
+            return False
+        with fake.lock:
+            fake.calls.append(body)
+        fake.take(body, call)
+        return True
+
+    def _fail(self, fault: Fault, raw: bytes, call: int) -> None:
+        match fault:
+            case Answer():
+                self._say(fault.status, fault.body, fault.headers)
+            case Cut():
+                self._hang_up()
+            case Slow():
+                time.sleep(fault.seconds)
+                self._accept(raw, call)
+            case Drip():
+                with contextlib.suppress(OSError):
+                    for byte in b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n":
+                        self.wfile.write(bytes([byte]))
+                        time.sleep(fault.seconds)
+                self._hang_up()
+            case Raw():
+                with contextlib.suppress(OSError):
+                    self.wfile.write(fault.data)
+                self._hang_up()
+
+    def _accept(self, raw: bytes, call: int) -> None:
+        settings = json.loads(raw).get("mail_settings", {})
+        sandbox = settings.get("sandbox_mode", {}).get("enable")
+        self._say(200 if sandbox else 202, None, {"X-Message-Id": f"id-{call}"})
 
     def _known(self) -> bool:
         if self.headers.get("Authorization") == f"Bearer {KEY}":
@@ -313,8 +295,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="a local API that behaves like SendGrid's")
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--log", type=Path, help="one line for each accepted message")
+    parser.add_argument("--faults", choices=["none", "random"], default="none")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--rate", type=float, default=0.1, help="share of calls with a fault")
+    parser.add_argument("--slow", type=float, default=0.3, help="seconds until a slow answer")
+    parser.add_argument("--fault-log", type=Path, help="one line for each fault")
+    parser.add_argument("--fsync", action="store_true", help="bring each log line to the disk")
     given = parser.parse_args()
-    with SendgridServer(port=given.port, log=given.log) as server:
+    faults: Iterable[Fault] | Iterator[Fault | None] = ()
+    if given.faults == "random":
+        faults = random_faults(given.seed, given.rate, slow=given.slow)
+    with SendgridServer(
+        faults, port=given.port, log=given.log, fault_log=given.fault_log, fsync=given.fsync
+    ) as server:
         print(f"listening on {server.port}", flush=True)
         threading.Event().wait()
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import email
 import email.policy
+import itertools
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -18,7 +20,14 @@ from tests.fakes.smtp_server import SmtpServer
 
 from newsletter.clock import SettableClock
 from newsletter.errors import StorageError
-from newsletter.providers.base import DeliveryId, Outcome, OutcomeKind, Provider
+from newsletter.providers.base import (
+    DeliveryId,
+    Envelope,
+    Outcome,
+    OutcomeKind,
+    Provider,
+    Unavailable,
+)
 from newsletter.providers.factory import build_provider
 from newsletter.settings import Settings
 
@@ -219,3 +228,126 @@ def test_health_sends_nothing(world: World) -> None:
 
 def test_an_empty_batch_is_no_work(world: World) -> None:
     assert list(world.provider.send(a_mailing(), [], RecordingFlight())) == []
+
+
+def test_envelopes_may_come_one_by_one(world: World) -> None:
+    lazy = (an_envelope(number) for number in range(1, 14))
+
+    outcomes = list(world.provider.send(a_mailing(), lazy, RecordingFlight()))
+
+    assert sorted(o.delivery.subscriber for o in outcomes) == list(range(1, 14))
+    assert len(world.received()) == 13
+
+
+def test_no_more_envelopes_are_pulled_than_a_batch_ahead(world: World) -> None:
+    pulled = 0
+
+    def endless() -> Iterator[Envelope]:
+        nonlocal pulled
+        for pulled in itertools.count(1):
+            yield an_envelope(pulled)
+
+    outcomes = world.provider.send(a_mailing(), endless(), RecordingFlight())
+    taken = list(itertools.islice(outcomes, 30))
+    outcomes.close()  # type: ignore[attr-defined]
+
+    assert len(taken) == 30
+    assert pulled <= 30 + world.provider.batch_limit
+
+
+def test_an_announced_wait_brings_what_is_under_way_to_its_end_first(world: World) -> None:
+    flight = RecordingFlight()
+    seen: list[tuple[int, int]] = []
+
+    def paced() -> Iterator[Envelope | None]:
+        for number in range(1, 7):
+            if number in (3, 4, 6):
+                yield None
+                seen.append((len(world.received()), len(flight.landed)))
+            yield an_envelope(number)
+        yield None
+        yield None
+
+    outcomes = list(world.provider.send(a_mailing(), paced(), flight))
+
+    assert len(outcomes) == 6
+    assert seen == [(2, 2), (3, 3), (5, 5)]
+
+
+def test_nothing_but_announced_waits_is_no_work(world: World) -> None:
+    assert list(world.provider.send(a_mailing(), [None, None], RecordingFlight())) == []
+
+
+def test_batches_go_at_once_in_as_many_threads_as_there_are_lanes(world: World) -> None:
+    lanes = world.provider.lanes
+    flights = [RecordingFlight() for _ in range(lanes)]
+    mailing, found = a_mailing(), [0] * lanes
+
+    def work(lane: int) -> None:
+        for batch in range(3):
+            first = 1000 * lane + 100 * batch
+            lazy = (an_envelope(first + number) for number in range(9))
+            found[lane] += sum(1 for _ in world.provider.send(mailing, lazy, flights[lane]))
+
+    threads = [threading.Thread(target=work, args=(lane,)) for lane in range(lanes)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+
+    assert found == [27] * lanes
+    assert len({message.address for message in world.received()}) == 27 * lanes
+    assert len(world.received()) == 27 * lanes
+    for lane, flight in enumerate(flights):
+        assert {d.subscriber // 1000 for d in flight.launched} == {lane}
+        assert {o.kind for o in flight.outcomes.values()} == {OutcomeKind.ACCEPTED}
+
+
+def test_an_interruption_ends_a_batch_with_nothing_in_the_air(world: World) -> None:
+    flight, begun, end = RecordingFlight(), threading.Event(), threading.Event()
+    outcomes: list[Outcome] = []
+
+    def endless() -> Iterator[Envelope | None]:
+        for number in itertools.count(1):
+            if end.is_set():
+                return
+            yield an_envelope(number)
+
+    def work() -> None:
+        try:
+            for outcome in world.provider.send(a_mailing(), endless(), flight):
+                outcomes.append(outcome)
+                begun.set()
+        except Unavailable:
+            pass
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    assert begun.wait(10)
+    end.set()
+    world.provider.interrupt()
+    thread.join(5)
+
+    assert not thread.is_alive()
+    assert flight.in_the_air == set()
+    landed = {kind: set[str]() for kind in OutcomeKind}
+    for delivery, outcome in flight.outcomes.items():
+        landed[outcome.kind].add(f"reader{delivery.subscriber}@example.org")
+    there = [message.address for message in world.received()]
+    assert len(there) == len(set(there))
+    assert landed[OutcomeKind.ACCEPTED] <= set(there)
+    assert set(there) <= landed[OutcomeKind.ACCEPTED] | landed[OutcomeKind.UNKNOWN]
+
+
+def test_a_source_that_breaks_leaves_nothing_in_the_air(world: World) -> None:
+    flight = RecordingFlight()
+
+    def breaking() -> Iterator[Envelope]:
+        yield from envelopes(6)
+        raise StorageError("the source broke")
+
+    with pytest.raises(StorageError):
+        list(world.provider.send(a_mailing(), breaking(), flight))
+
+    assert flight.in_the_air == set()
+    assert len(world.received()) == len(flight.landed)

@@ -1,49 +1,34 @@
-"""SendGrid: what the body says, and what each answer or lost answer makes of a call (F1–F9)."""
+"""SendGrid: what the body says, and what each answer makes of a call (F1–F6, F8, F9)."""
 
 from __future__ import annotations
 
+import html
 import logging
-from collections.abc import Iterable
-from datetime import timedelta
+from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.fakes.flight import RecordingFlight
 from tests.fakes.mailings import a_mailing, an_envelope, envelopes
-from tests.fakes.sendgrid_server import KEY, Answer, Cut, Fault, SendgridServer, Slow
+from tests.fakes.sendgrid_faults import Answer
+from tests.fakes.sendgrid_sending import a_moment, a_provider, kinds, send
+from tests.fakes.sendgrid_server import KEY, SendgridServer
 
 from newsletter.clock import SettableClock
-from newsletter.providers.base import AccountProblem, Outcome, OutcomeKind, Provider, Unavailable
-from newsletter.providers.factory import build_provider
-from newsletter.settings import Settings
+from newsletter.errors import ConfigurationError
+from newsletter.providers.base import AccountProblem, OutcomeKind, Unavailable
+
+ACCEPTED, NOT_SENT, UNKNOWN = OutcomeKind.ACCEPTED, OutcomeKind.NOT_SENT, OutcomeKind.UNKNOWN
+REJECTED_MESSAGE = OutcomeKind.REJECTED_MESSAGE
+REJECTED_RECIPIENT = OutcomeKind.REJECTED_RECIPIENT
 
 
-def a_provider(url: str, clock: SettableClock, **keys: object) -> Provider:
-    sendgrid = {"host": url, "api_key": KEY, "timeout": timedelta(seconds=2), **keys}
-    settings = Settings(
-        delivery={"provider": "sendgrid", "sendgrid": sendgrid}  # type: ignore[arg-type]
-    )
-    return build_provider(settings, clock)
-
-
-def send(
-    clock: SettableClock,
-    faults: Iterable[Fault | None] = (),
-    *,
-    count: int = 3,
-    refuse: Iterable[str] = (),
-    **keys: object,
-) -> tuple[dict[int, Outcome], SendgridServer]:
-    with SendgridServer(faults, refuse=refuse) as server:
-        provider = a_provider(server.url, clock, **keys)
-        try:
-            outcomes = list(provider.send(a_mailing(), envelopes(count), RecordingFlight()))
-        finally:
-            provider.close()
-    return {o.delivery.subscriber: o for o in outcomes}, server
-
-
-def kinds(outcomes: dict[int, Outcome]) -> dict[int, OutcomeKind]:
-    return {number: outcome.kind for number, outcome in outcomes.items()}
+@pytest.fixture(scope="module")
+def api() -> Iterator[SendgridServer]:
+    with SendgridServer() as server:
+        yield server
 
 
 def test_the_body_keeps_the_rules_of_the_api(clock: SettableClock) -> None:
@@ -112,113 +97,6 @@ def test_the_sandbox_is_asked_for(clock: SettableClock) -> None:
     assert server.messages == []
 
 
-@pytest.mark.parametrize("status", [500, 502, 503, 504])
-def test_a_failure_of_the_server_is_unknown(clock: SettableClock, status: int) -> None:
-    outcomes, _ = send(clock, [Answer(status)])
-
-    assert set(kinds(outcomes).values()) == {OutcomeKind.UNKNOWN}
-
-
-def test_a_failure_of_something_between_is_unknown(clock: SettableClock) -> None:
-    outcomes, _ = send(clock, [Answer(520)])
-
-    assert set(kinds(outcomes).values()) == {OutcomeKind.UNKNOWN}
-
-
-@pytest.mark.parametrize("taken", [True, False])
-def test_a_connection_cut_behind_the_body_is_unknown(clock: SettableClock, taken: bool) -> None:
-    outcomes, server = send(clock, [Cut(after_reading=True, take=taken)])
-
-    assert set(kinds(outcomes).values()) == {OutcomeKind.UNKNOWN}
-    assert len(server.messages) == (3 if taken else 0)
-
-
-def test_an_answer_that_comes_too_late_is_unknown(clock: SettableClock) -> None:
-    outcomes, server = send(clock, [Slow(1.6)], timeout=timedelta(seconds=1))
-
-    assert set(kinds(outcomes).values()) == {OutcomeKind.UNKNOWN}
-    assert len(server.calls) == 1
-
-
-@pytest.mark.parametrize("status", [401, 403])
-def test_a_refused_key_is_a_problem_of_the_account(clock: SettableClock, status: int) -> None:
-    with pytest.raises(AccountProblem) as raised:
-        send(clock, [Answer(status)])
-
-    assert raised.value.code == status
-    assert KEY not in str(raised.value)
-
-
-def test_too_many_calls_wait_until_the_reset(clock: SettableClock) -> None:
-    reset = str(int(clock.now().timestamp()) + 42)
-
-    with pytest.raises(Unavailable) as raised:
-        send(clock, [Answer(429, headers={"X-RateLimit-Reset": reset})])
-
-    assert raised.value.retry_after == pytest.approx(42)
-
-
-def test_too_many_calls_wait_as_told(clock: SettableClock) -> None:
-    with pytest.raises(Unavailable) as raised:
-        send(clock, [Answer(429, headers={"Retry-After": "17"})])
-
-    assert raised.value.retry_after == pytest.approx(17)
-
-
-def test_a_named_recipient_is_refused_and_the_rest_is_sent(clock: SettableClock) -> None:
-    outcomes, server = send(clock, count=4, refuse=["reader2@example.org", "reader4@example.org"])
-
-    assert kinds(outcomes) == {
-        1: OutcomeKind.ACCEPTED,
-        2: OutcomeKind.REJECTED_RECIPIENT,
-        3: OutcomeKind.ACCEPTED,
-        4: OutcomeKind.REJECTED_RECIPIENT,
-    }
-    assert len(server.messages) == 2
-
-
-def test_what_is_sent_again_was_not_landed_before(clock: SettableClock) -> None:
-    flight = RecordingFlight()
-    with SendgridServer(refuse=["reader2@example.org"]) as server:
-        provider = a_provider(server.url, clock)
-        list(provider.send(a_mailing(), envelopes(3), flight))
-        provider.close()
-
-    for delivery in set(flight.launched):
-        notes = [kind for kind, noted in flight.notes if noted == delivery]
-        assert notes.count("land") == 1
-        assert notes[-1] == "land"
-
-
-def test_a_refused_message_pauses_and_loses_nobody(clock: SettableClock) -> None:
-    answer = Answer(400, {"errors": [{"message": "bad content", "field": "content"}]})
-
-    with pytest.raises(AccountProblem, match="bad content"):
-        send(clock, [answer])
-
-
-def test_a_server_that_is_not_there_is_unavailable(clock: SettableClock) -> None:
-    with SendgridServer() as server:
-        url = server.url
-    flight = RecordingFlight()
-
-    with pytest.raises(Unavailable):
-        list(a_provider(url, clock).send(a_mailing(), envelopes(2), flight))
-
-    assert flight.launched == []
-
-
-def test_connections_are_kept_between_batches(clock: SettableClock) -> None:
-    with SendgridServer() as server:
-        provider = a_provider(server.url, clock, calls_in_flight=1)
-        for first in range(1, 7):
-            list(provider.send(a_mailing(), [an_envelope(first)], RecordingFlight()))
-        opened, still_open = server.connections, server.open_now
-        provider.close()
-
-    assert (opened, still_open) == (1, 1)
-
-
 def test_the_key_is_in_no_log_and_no_repr(
     clock: SettableClock, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -241,3 +119,146 @@ def test_health_says_when_a_key_may_not_send(clock: SettableClock) -> None:
         provider.close()
 
     assert not line.ok
+
+
+def test_one_batch_is_one_call_and_calls_go_at_once(clock: SettableClock) -> None:
+    provider = a_provider("http://127.0.0.1:9", clock, personalizations=250, calls_in_flight=7)
+
+    assert (provider.batch_limit, provider.lanes) == (250, 7)
+
+
+NASTY = "<b>&\"quoted' \\ %s {0} Ω 𝕏 你好 👩‍👩‍👧"
+
+
+def test_values_are_escaped_in_html_and_whole_everywhere(clock: SettableClock) -> None:
+    with SendgridServer() as server:
+        provider = a_provider(server.url, clock)
+        batch = [an_envelope(1, first_name=NASTY), an_envelope(2, first_name="Ann")]
+        list(provider.send(a_mailing(), batch, RecordingFlight()))
+        provider.close()
+
+    nasty, plain = server.messages
+    assert f"Dear {html.escape(NASTY)}," in nasty.html
+    assert f"Dear {NASTY}," in nasty.text
+    assert nasty.subject == f"News for {NASTY} – Ω"
+    assert "Dear Ann," in plain.html
+
+
+@given(st.text(max_size=60))
+def test_whatever_a_name_is_the_body_holds_it(api: SendgridServer, name: str) -> None:
+    api.script()
+    provider = a_provider(api.url, SettableClock(a_moment()))
+    (outcome,) = provider.send(a_mailing(), [an_envelope(1, first_name=name)], RecordingFlight())
+    provider.close()
+
+    assert outcome.kind is ACCEPTED
+    (message,) = api.messages
+    assert "\n" not in message.subject
+    assert "slotfeed" not in message.html + message.text + message.subject
+
+
+def test_many_short_values_beyond_latin_are_not_too_large(clock: SettableClock) -> None:
+    with SendgridServer() as server:
+        provider = a_provider(server.url, clock)
+        batch = [an_envelope(1, first_name="𝕏" * 199)]
+        outcomes = list(provider.send(a_mailing(), batch, RecordingFlight()))
+        provider.close()
+
+    assert [o.kind for o in outcomes] == [ACCEPTED]
+    assert "𝕏" * 199 in server.messages[0].text
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 504, 520, 103, 200, 204, 302, 700])
+def test_what_is_no_plain_no_is_unknown(clock: SettableClock, status: int) -> None:
+    outcomes, server = send(clock, [Answer(status)])
+
+    assert set(kinds(outcomes).values()) == {UNKNOWN}
+    assert {o.code for o in outcomes.values()} == {status}
+    assert server.attempts == 1
+
+
+def test_lost_answers_one_after_the_other_stop_the_calls(clock: SettableClock) -> None:
+    flight = RecordingFlight()
+
+    with pytest.raises(Unavailable):
+        send(clock, [Answer(503)] * 3, count=6, personalizations=2, flight=flight)
+
+    assert {o.kind for o in flight.outcomes.values()} == {UNKNOWN}
+    assert len(flight.outcomes) == 4
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 405, 415, 422])
+def test_a_refused_key_or_call_is_a_problem_of_the_account(
+    clock: SettableClock, status: int
+) -> None:
+    flight = RecordingFlight()
+
+    with pytest.raises(AccountProblem) as raised:
+        send(clock, [Answer(status)], flight=flight)
+
+    assert raised.value.code == status
+    assert KEY not in str(raised.value)
+    assert {o.kind for o in flight.outcomes.values()} == {NOT_SENT}
+    assert flight.in_the_air == set()
+
+
+@pytest.mark.parametrize(
+    ("headers", "wait"),
+    [
+        ({"X-RateLimit-Reset": "+42"}, 42),
+        ({"X-RateLimit-Reset": "-7"}, 1),
+        ({"X-RateLimit-Reset": "+42", "Retry-After": "17"}, 42),
+        ({"Retry-After": "17"}, 17),
+        ({"X-RateLimit-Reset": "²"}, 30),
+        ({}, 30),
+    ],
+)
+def test_too_many_calls_wait_until_the_reset(
+    clock: SettableClock, headers: dict[str, str], wait: float
+) -> None:
+    reset = headers.get("X-RateLimit-Reset", "")
+    if reset[:1] in ("+", "-"):
+        headers = {**headers, "X-RateLimit-Reset": str(int(clock.now().timestamp()) + int(reset))}
+    flight = RecordingFlight()
+
+    with pytest.raises(Unavailable) as raised:
+        send(clock, [Answer(429, headers=headers)], flight=flight)
+
+    assert raised.value.retry_after == pytest.approx(wait)
+    assert {o.kind for o in flight.outcomes.values()} == {NOT_SENT}
+
+
+def test_nothing_a_person_sets_brings_a_line_into_a_header(clock: SettableClock) -> None:
+    line = "x\r\nBcc: spy@example.net"
+    mailing = a_mailing()
+    mailing = replace(
+        mailing,
+        content=replace(mailing.content, subject=line),
+        identity=replace(mailing.identity, from_name=line, title=line),
+    )
+    with SendgridServer() as server:
+        provider = a_provider(server.url, clock)
+        list(provider.send(mailing, [an_envelope(1, first_name=line)], RecordingFlight()))
+        provider.close()
+
+    (body,) = server.calls
+    (person,) = body["personalizations"]
+    said = [body["subject"], body["from"]["name"], person["to"][0]["name"]]
+    assert said == ["x Bcc: spy@example.net"] * 3
+    assert not any("\n" in value or "\r" in value for value in person["headers"].values())
+
+
+def test_a_link_that_no_header_takes_is_not_the_address_fault(clock: SettableClock) -> None:
+    envelope = an_envelope(1)
+    envelope = replace(envelope, values={**envelope.values, "unsubscribe_url": "not a link"})
+    with SendgridServer() as server:
+        provider = a_provider(server.url, clock)
+        (outcome,) = provider.send(a_mailing(), [envelope], RecordingFlight())
+        provider.close()
+
+    assert outcome.kind is REJECTED_MESSAGE
+
+
+def test_a_key_that_no_header_takes_is_said_at_once(clock: SettableClock) -> None:
+    with pytest.raises(ConfigurationError, match="key"):
+        a_provider("http://127.0.0.1:9", clock, api_key="SG.two\nlines")

@@ -145,6 +145,10 @@ class Flight(Protocol):
         """Note the provider's answer for one message, before it is committed to the ledger."""
         ...
 
+    def land_all(self, outcomes: Sequence[Outcome]) -> None:
+        """Note the answers of one call at once."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Health:
@@ -175,6 +179,8 @@ class Provider(Protocol):
     """The largest batch of envelopes that `send` takes."""
     lanes: int
     """How many batches may be under way at once."""
+    gathers: bool
+    """Whether many messages leave at once: then a short wait between two is not announced."""
 
     def send(
         self, mailing: Mailing, envelopes: Iterable[Envelope | None], flight: Flight

@@ -6,8 +6,10 @@ whole. The name comes from the delivery: a second try finds the first one's file
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from newsletter.clock import Clock
@@ -22,7 +24,6 @@ from newsletter.providers.base import (
     OutcomeKind,
 )
 from newsletter.rendering.headers import NeedsSmtputf8
-from newsletter.rendering.mime import MessageTemplate
 
 
 class Outbox:
@@ -30,63 +31,66 @@ class Outbox:
 
     name = "outbox"
     batch_limit = 1000
+    lanes = 1
+    gathers = False
 
     def __init__(self, directory: Path, clock: Clock) -> None:
         self._directory = directory
         self._clock = clock
 
     def send(
-        self, mailing: Mailing, envelopes: Sequence[Envelope], flight: Flight
+        self, mailing: Mailing, envelopes: Iterable[Envelope | None], flight: Flight
     ) -> Iterator[Outcome]:
         """Write each message; raises `AccountProblem` when the folder cannot take files."""
-        template = MessageTemplate(
-            mailing.content,
-            mailing.identity,
-            campaign=mailing.campaign,
-            salt=mailing.message_id_salt,
-            list_mail=not mailing.transactional,
-        )
-        folder = self._directory / str(mailing.campaign)
+        path = self._directory / str(mailing.campaign)
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            path.mkdir(parents=True, exist_ok=True)
+            folder = _Folder(path)
         except OSError as error:
-            raise _cannot_write(folder, error) from None
-        for envelope in envelopes:
-            outcome = self._write(template, envelope, flight)
-            flight.land(outcome)
-            yield outcome
-
-    def _write(self, template: MessageTemplate, envelope: Envelope, flight: Flight) -> Outcome:
-        path = self._path(envelope.delivery)
-        if path.exists():
-            return Outcome(envelope.delivery, OutcomeKind.ACCEPTED)
-        try:
-            message = template.build(
-                subscriber=envelope.delivery.subscriber,
-                address=envelope.address,
-                name=envelope.name,
-                values=envelope.values,
-                at=self._clock.now(),
-                smtputf8=not envelope.address.rpartition("@")[0].isascii(),
-            )
-        except (NeedsSmtputf8, ValueError) as error:
-            return Outcome(
-                envelope.delivery, OutcomeKind.REJECTED_RECIPIENT, detail=f"no address: {error}"
-            )
-        flight.launch([envelope.delivery])
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        try:
-            temporary.write_bytes(message)
-            temporary.rename(path)
-        except OSError as error:
-            temporary.unlink(missing_ok=True)
             raise _cannot_write(path, error) from None
-        return Outcome(envelope.delivery, OutcomeKind.ACCEPTED)
+        with contextlib.closing(folder):
+            for envelope in envelopes:
+                # None announces a wait: nothing is under way here between two messages.
+                if envelope is not None:
+                    yield self._write(folder, mailing, envelope, flight)
+
+    def _write(
+        self, folder: _Folder, mailing: Mailing, envelope: Envelope, flight: Flight
+    ) -> Outcome:
+        """Write one message, unless its file is there already, and land its outcome."""
+        delivery, name = envelope.delivery, _file_name(envelope.delivery)
+        outcome = Outcome(delivery, OutcomeKind.ACCEPTED)
+        if not folder.holds(name):
+            try:
+                message = mailing.template.build(
+                    subscriber=delivery.subscriber,
+                    address=envelope.address,
+                    name=envelope.name,
+                    values=envelope.values,
+                    at=self._clock.now(),
+                    smtputf8=not envelope.address.rpartition("@")[0].isascii(),
+                )
+            except (NeedsSmtputf8, ValueError) as error:
+                outcome = Outcome(
+                    delivery, OutcomeKind.REJECTED_RECIPIENT, detail=f"no address: {error}"
+                )
+            else:
+                flight.launch([delivery])
+                try:
+                    folder.write(name, message)
+                except OSError as error:
+                    flight.land(Outcome(delivery, OutcomeKind.NOT_SENT))
+                    raise _cannot_write(folder.path / name, error) from None
+        flight.land(outcome)
+        return outcome
+
+    def interrupt(self) -> None:
+        """Nothing here waits for anybody."""
 
     def evidence(self, mailing: Mailing, delivery: DeliveryId) -> Outcome | None:
         """Tell by the file: renaming is atomic, so no file means not accepted."""
         del mailing
-        there = self._path(delivery).exists()
+        there = (self._directory / str(delivery.campaign) / _file_name(delivery)).exists()
         return Outcome(delivery, OutcomeKind.ACCEPTED if there else OutcomeKind.NOT_SENT)
 
     def health(self) -> list[Health]:
@@ -102,8 +106,43 @@ class Outbox:
     def close(self) -> None:
         """Nothing is open."""
 
-    def _path(self, delivery: DeliveryId) -> Path:
-        return self._directory / str(delivery.campaign) / f"{delivery}.eml"
+
+class _Folder:
+    """The open folder of one campaign: names in it are looked up without walking its path."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        # Of this thread alone; a killed process leaves one such file at most.
+        self._temporary = f".{os.getpid()}-{threading.get_ident()}.part"
+
+    def holds(self, name: str) -> bool:
+        return os.access(name, os.F_OK, dir_fd=self._descriptor)
+
+    def write(self, name: str, data: bytes) -> None:
+        """Let a file appear whole; raises `OSError`, and then it did not."""
+        try:
+            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+            file = os.open(self._temporary, flags, 0o666, dir_fd=self._descriptor)
+            try:
+                while data:
+                    data = data[os.write(file, data) :]
+            finally:
+                os.close(file)
+            os.rename(
+                self._temporary, name, src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor
+            )
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.unlink(self._temporary, dir_fd=self._descriptor)
+            raise
+
+    def close(self) -> None:
+        os.close(self._descriptor)
+
+
+def _file_name(delivery: DeliveryId) -> str:
+    return f"{delivery}.eml"
 
 
 def _cannot_write(path: Path, error: OSError) -> AccountProblem:

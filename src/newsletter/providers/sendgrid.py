@@ -6,16 +6,12 @@ The API has no idempotency key: a call whose answer was lost is unknown, never s
 
 from __future__ import annotations
 
-import json
-import re
-import threading
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from sendgrid import SendGridAPIClient
 
 from newsletter.clock import Clock
+from newsletter.errors import ConfigurationError
 from newsletter.providers.base import (
     AccountProblem,
     DeliveryId,
@@ -27,28 +23,36 @@ from newsletter.providers.base import (
     OutcomeKind,
     Unavailable,
 )
-from newsletter.providers.sendgrid_body import (
-    Personal,
-    TooLarge,
-    common_body,
-    personal_part,
-    split_calls,
+from newsletter.providers.sendgrid_answers import Answer, Refused, Settled, judge
+from newsletter.providers.sendgrid_body import CALL_BYTES, CallForm, Personal, Unsendable
+from newsletter.providers.sendgrid_calls import Call
+from newsletter.providers.sendgrid_http import (
+    AnswerLost,
+    NotSent,
+    NotTrusted,
+    PhasedClient,
+    Transport,
 )
-from newsletter.providers.sendgrid_http import AnswerLost, NotSent, PhasedClient, Transport
 from newsletter.rendering.headers import NeedsSmtputf8
-from newsletter.rendering.mime import MessageTemplate
 from newsletter.settings import SendgridPart
 
 HOSTS = {"global": "https://api.sendgrid.com", "eu": "https://api.eu.sendgrid.com"}
-_GUILTY = re.compile(r"personalizations[.\[](\d+)")
+LOST_IN_A_ROW = 2
+"""So many lost answers, one after the other, are an outage: more calls would only make more
+deliveries unknown."""
 
 
 class SendgridProvider:
-    """Hands batches to `POST /v3/mail/send`."""
+    """Hands batches to `POST /v3/mail/send`; one batch is one call, unless it exceeds 30 MB."""
 
     name = "sendgrid"
+    gathers = True
 
     def __init__(self, settings: SendgridPart, clock: Clock, *, api_key: str) -> None:
+        if not (api_key.isascii() and api_key.isprintable()):
+            raise ConfigurationError(
+                "SendGrid's key holds characters that no header takes", fix="copy the key anew"
+            )
         self._settings = settings
         self._clock = clock
         host = settings.host or HOSTS[settings.region]
@@ -58,141 +62,45 @@ class SendgridProvider:
         self._client = PhasedClient(
             self._transport, host=host, request_headers=official.client.request_headers, version=3
         )
-        # One pool for all batches: connections are kept by thread.
-        self._pool = ThreadPoolExecutor(settings.calls_in_flight, "sendgrid")
-        self.batch_limit = settings.personalizations * settings.calls_in_flight
+        self._form: CallForm | None = None
+        self._lost = 0
+        self.batch_limit = settings.personalizations
+        self.lanes = settings.calls_in_flight
 
     def send(
-        self, mailing: Mailing, envelopes: Sequence[Envelope], flight: Flight
+        self, mailing: Mailing, envelopes: Iterable[Envelope | None], flight: Flight
     ) -> Iterator[Outcome]:
-        """Send a batch in as few calls as the limits allow."""
-        common = common_body(mailing, sandbox=self._settings.sandbox)
-        parts, refused = self._parts(mailing, envelopes)
-        for outcome in refused:
-            flight.land(outcome)
-            yield outcome
-        calls = list(split_calls(common, parts, self._settings.personalizations))
-        stop = threading.Event()
-        futures: list[Future[list[Outcome]]] = [
-            self._pool.submit(self._call, common, call, flight, stop) for call in calls
-        ]
-        problem: AccountProblem | Unavailable | None = None
-        try:
-            for future in as_completed(futures):
-                try:
-                    yield from future.result()
-                except (AccountProblem, Unavailable) as raised:
-                    stop.set()
-                    problem = problem if isinstance(problem, AccountProblem) else raised
-        finally:
-            # Calls on the wire are waited for: their answers belong to this batch.
-            stop.set()
-            wait(futures)
-        if problem is not None:
-            raise problem
+        """Gather envelopes into a call and make it when it is full, or a wait is announced.
 
-    def _parts(
-        self, mailing: Mailing, envelopes: Sequence[Envelope]
-    ) -> tuple[list[Personal], list[Outcome]]:
-        template = MessageTemplate(
-            mailing.content,
-            mailing.identity,
-            campaign=mailing.campaign,
-            salt=mailing.message_id_salt,
-        )
-        parts: list[Personal] = []
-        refused: list[Outcome] = []
-        for envelope in envelopes:
-            try:
-                parts.append(personal_part(mailing, template, envelope))
-            except NeedsSmtputf8:
-                refused.append(
-                    _refusal(
-                        envelope, OutcomeKind.REJECTED_RECIPIENT, "SendGrid takes no such address"
-                    )
-                )
-            except TooLarge as error:
-                refused.append(_refusal(envelope, OutcomeKind.REJECTED_MESSAGE, str(error)))
-            except ValueError as error:
-                refused.append(_refusal(envelope, OutcomeKind.REJECTED_RECIPIENT, str(error)))
-        return parts, refused
-
-    def _call(
-        self,
-        common: dict[str, Any],
-        call: list[Personal],
-        flight: Flight,
-        stop: threading.Event,
-    ) -> list[Outcome]:
-        """Make one call, again without each recipient that the API names as wrong."""
-        outcomes: list[Outcome] = []
-        left = list(call)
-        while left and not stop.is_set():
-            deliveries = [personal.envelope.delivery for personal in left]
-            self._transport.before_body(lambda d=deliveries: flight.launch(d))  # type: ignore[misc]
-            body = {**common, "personalizations": [personal.part for personal in left]}
-            try:
-                response = self._client.mail.send.post(request_body=body)
-            except NotSent as error:
-                _land_all(flight, deliveries, OutcomeKind.NOT_SENT, str(error))
-                raise Unavailable(f"SendGrid cannot be reached: {error}") from None
-            except AnswerLost as error:
-                detail = f"the answer was lost: {error}"
-                return outcomes + _land_all(flight, deliveries, OutcomeKind.UNKNOWN, detail)
-            finally:
-                self._transport.before_body(None)
-            guilty = self._judge(response, left, flight, outcomes)
-            if guilty is None:
-                return outcomes
-            left.pop(guilty)
-        return outcomes
-
-    def _judge(
-        self, response: Any, left: list[Personal], flight: Flight, outcomes: list[Outcome]
-    ) -> int | None:
-        """Act on an answer (F6): returns which recipient to leave out, or None when all is said.
-
-        Raises `AccountProblem` and `Unavailable`; before that, everybody of the call is noted as
-        not sent.
+        After `LOST_IN_A_ROW` lost answers it yields their outcomes, then raises `Unavailable`.
         """
-        status, deliveries = response.status_code, [p.envelope.delivery for p in left]
-        words = _words(response.body)
-        if status == 202 or (status == 200 and self._settings.sandbox):
-            message_id = response.headers.get("X-Message-Id")
-            outcomes += _land_all(
-                flight, deliveries, OutcomeKind.ACCEPTED, "", code=202, provider_id=message_id
-            )
-            return None
-        if status >= 500 or 200 <= status < 300:
-            # No idempotency key: what is not a plain no may have been a yes.
-            outcomes += _land_all(flight, deliveries, OutcomeKind.UNKNOWN, words, code=status)
-            return None
-        if status == 400 and (guilty := _guilty(response.body, len(left))) is not None:
-            about_address, index = guilty
-            kind = OutcomeKind.REJECTED_RECIPIENT if about_address else OutcomeKind.REJECTED_MESSAGE
-            outcomes += _land_all(flight, [deliveries[index]], kind, words, code=status)
-            return index
-        _land_all(flight, deliveries, OutcomeKind.NOT_SENT, words)
-        if status == 429:
-            raise Unavailable(
-                "SendGrid asks us to slow down (429)", retry_after=self._retry_after(response)
-            )
-        if status in (401, 403):
-            raise AccountProblem(
-                f"SendGrid refuses this key ({status}): {words}",
-                fix="check the key and its 'Mail Send' permission",
-                code=status,
-            )
-        raise AccountProblem(
-            f"SendGrid refuses the message ({status}): {words}", fix="correct it", code=status
-        )
+        form = self._form_of(mailing)
+        call: list[Personal] = []
+        size = form.size
+        for envelope in envelopes:
+            if envelope is None:
+                yield from self._make(form, call, flight)
+                call, size = [], form.size
+                continue
+            personal = _personal(form, envelope)
+            if isinstance(personal, Outcome):
+                flight.land(personal)
+                yield personal
+                continue
+            added = len(personal.part) + 1
+            if size + added > CALL_BYTES:
+                yield from self._make(form, call, flight)
+                call, size = [], form.size
+            call.append(personal)
+            size += added
+            if len(call) == self.batch_limit:
+                yield from self._make(form, call, flight)
+                call, size = [], form.size
+        yield from self._make(form, call, flight)
 
-    def _retry_after(self, response: Any) -> float:
-        reset = response.headers.get("X-RateLimit-Reset") or ""
-        if reset.isdigit():
-            return max(1.0, int(reset) - self._clock.now().timestamp())
-        after = response.headers.get("Retry-After") or ""
-        return float(after) if after.isdigit() else 30.0
+    def interrupt(self) -> None:
+        """Break off the calls on the wire; one whose body was out whole ends as unknown."""
+        self._transport.interrupt()
 
     def evidence(self, mailing: Mailing, delivery: DeliveryId) -> Outcome | None:
         """The send API tells nothing afterwards; its events do."""
@@ -204,7 +112,7 @@ class SendgridProvider:
         fix = "make a key with the 'Mail Send' permission"
         try:
             response = self._client.scopes.get()
-        except (NotSent, AnswerLost) as error:
+        except (NotSent, AnswerLost, NotTrusted) as error:
             return [Health("sendgrid", ok=False, detail=f"not reached: {error}", fix="network?")]
         if response.status_code != 200:
             return [Health("sendgrid", ok=False, detail=f"{response.status_code}", fix=fix)]
@@ -212,51 +120,58 @@ class SendgridProvider:
         return [Health("sendgrid", may, "the key may send" if may else "it may not send", fix)]
 
     def close(self) -> None:
-        """End the threads and close their connections."""
-        self._pool.shutdown()
+        """Close the connections."""
         self._transport.close()
 
+    def _form_of(self, mailing: Mailing) -> CallForm:
+        """Return the form of a mailing, made once for all its batches."""
+        form = self._form
+        if form is None or form.mailing is not mailing:
+            form = self._form = CallForm(mailing, sandbox=self._settings.sandbox)
+        return form
 
-def _refusal(envelope: Envelope, kind: OutcomeKind, detail: str) -> Outcome:
-    return Outcome(envelope.delivery, kind, detail=detail)
+    def _make(self, form: CallForm, people: list[Personal], flight: Flight) -> Iterator[Outcome]:
+        if not people:
+            return
+
+        def post(part: Sequence[Personal], launch: Callable[[], None]) -> Settled | Refused:
+            return self._post(form, part, launch)
+
+        yield from Call(form, people, post).run(flight)
+        if self._lost >= LOST_IN_A_ROW:
+            raise Unavailable("SendGrid takes our calls and does not say what became of them")
+
+    def _post(
+        self, form: CallForm, people: Sequence[Personal], launch: Callable[[], None]
+    ) -> Settled | Refused:
+        try:
+            response = self._client.mail.send.post_bytes(form.body(people), launch)
+        except NotSent as error:
+            raise Unavailable(f"SendGrid cannot be reached: {error}") from None
+        except NotTrusted as error:
+            raise AccountProblem(
+                f"the TLS certificate of SendGrid's host does not verify: {error}",
+                fix="correct 'delivery.sendgrid.host', or what stands between us and it",
+            ) from None
+        except AnswerLost as error:
+            self._lost += 1
+            return Settled(OutcomeKind.UNKNOWN, detail=f"the answer was lost: {error}")
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        answer = Answer(response.status_code, headers, response.body)
+        verdict = judge(answer, len(people), sandbox=self._settings.sandbox, now=self._clock.now())
+        unknown = isinstance(verdict, Settled) and verdict.kind is OutcomeKind.UNKNOWN
+        self._lost = self._lost + 1 if unknown else 0
+        return verdict
 
 
-def _land_all(
-    flight: Flight,
-    deliveries: Sequence[DeliveryId],
-    kind: OutcomeKind,
-    detail: str,
-    *,
-    code: int | None = None,
-    provider_id: str | None = None,
-) -> list[Outcome]:
-    outcomes = [
-        Outcome(d, kind, code=code, detail=detail[:300], provider_id=provider_id)
-        for d in deliveries
-    ]
-    for outcome in outcomes:
-        flight.land(outcome)
-    return outcomes
-
-
-def _errors(body: bytes) -> list[dict[str, Any]]:
+def _personal(form: CallForm, envelope: Envelope) -> Personal | Outcome:
+    """Return a recipient's part of a call, or the outcome of one that can have none."""
     try:
-        errors = json.loads(body)["errors"]
-    except (ValueError, KeyError, TypeError):
-        return []
-    return [e for e in errors if isinstance(e, dict)] if isinstance(errors, list) else []
-
-
-def _words(body: bytes) -> str:
-    told = "; ".join(str(error.get("message", "")) for error in _errors(body))
-    return (told or body.decode("utf-8", "replace"))[:300]
-
-
-def _guilty(body: bytes, count: int) -> tuple[bool, int] | None:
-    """Return whether the fault is the address's, and whose it is; None when nobody is named."""
-    for error in _errors(body):
-        field = str(error.get("field") or "")
-        match = _GUILTY.search(field)
-        if match and int(match[1]) < count:
-            return ".to" in field or "email" in field, int(match[1])
-    return None
+        return form.personal(envelope)
+    except NeedsSmtputf8:
+        kind, detail = OutcomeKind.REJECTED_RECIPIENT, "SendGrid takes no such address"
+    except Unsendable as error:
+        kind, detail = OutcomeKind.REJECTED_MESSAGE, str(error)
+    except ValueError as error:
+        kind, detail = OutcomeKind.REJECTED_RECIPIENT, str(error)
+    return Outcome(envelope.delivery, kind, detail=detail)

@@ -1,36 +1,133 @@
-"""The body of a `mail/send` call, as plain dicts (F8), within the API's limits (F1–F5, F9)."""
+"""The body of a `mail/send` call, within the API's limits (F1-F5, F9).
+
+It becomes JSON by pieces, each exactly once: what all recipients share once for a campaign, each
+recipient's part when it is pulled; a call only joins them. Dicts of a thousand recipients, let
+alone the official helper classes (F8), cost several times as much.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from json.encoder import encode_basestring_ascii as _quote
+from typing import Any, NamedTuple
 
-from newsletter.providers.base import Envelope, Mailing
-from newsletter.rendering.headers import wire_address
-from newsletter.rendering.merge import clean_value, slot_values
-from newsletter.rendering.mime import MessageTemplate
+from newsletter.providers.base import DeliveryId, Envelope, Mailing
+from newsletter.rendering.content import Slot, SlotContext
+from newsletter.rendering.headers import clean_header, wire_address
+from newsletter.rendering.merge import clean_value, slot_value
 
 CALL_BYTES = 30_000_000
-PERSONAL_BYTES = 10_000
-"""Substitutions, and custom arguments, of one personalization (F1)."""
+SUBSTITUTION_BYTES = 10_000
+"""Of one personalization (F1). Its custom arguments are two short numbers."""
 
 
-class TooLarge(Exception):  # noqa: N818
-    """One recipient's values exceed what the API takes for a personalization."""
+class Unsendable(Exception):  # noqa: N818
+    """One recipient's values do not fit the API, and the address has no part in it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Personal:
-    """One envelope with its part of the call."""
+class Personal(NamedTuple):
+    """One delivery with its personalization as JSON in ASCII: a character is a byte."""
 
-    envelope: Envelope
-    part: dict[str, Any]
-    size: int
+    delivery: DeliveryId
+    part: str
 
 
-def common_body(mailing: Mailing, *, sandbox: bool) -> dict[str, Any]:
+class CallForm:
+    """What every call for one mailing is filled into; safe to use from several threads.
+
+    `accepted` turns true with the first call the API took: the message itself is then beyond
+    suspicion.
+    """
+
+    def __init__(self, mailing: Mailing, *, sandbox: bool) -> None:
+        self.mailing = mailing
+        self.accepted = False
+        common = json.dumps(_common(mailing, sandbox=sandbox))
+        self._opening, self._closing = common[:-1] + ',"personalizations":[', "]}"
+        self.size = len(self._opening) + len(self._closing)
+        """Bytes of a call without recipients."""
+        self._fillings = _fillings(mailing.content.slots)
+        tags = [tag for filling in self._fillings for tag in filling.plain + filling.markup]
+        keys = [_quote(tag).replace("%", "%%") for tag in tags]
+        self._substituted = "{" + ",".join(f"{key}:%s" for key in keys) + "}"
+
+    def personal(self, envelope: Envelope) -> Personal:
+        """Return one recipient's personalization (F2).
+
+        Raises `NeedsSmtputf8` for an address the API does not take, `ValueError` for one that is
+        none, and `Unsendable` where the fault is in what we would say.
+        """
+        delivery = envelope.delivery
+        to = f'"email":{_quote(wire_address(envelope.address))}'
+        if name := clean_value(envelope.name):
+            to = f'{to},"name":{_quote(name)}'
+        substitutions = self._substitutions(envelope.values)
+        if len(substitutions) > SUBSTITUTION_BYTES and _size(substitutions) > SUBSTITUTION_BYTES:
+            raise Unsendable(f"its substitutions exceed {SUBSTITUTION_BYTES} bytes")
+        headers = "" if self.mailing.transactional else f',"headers":{self._headers(envelope)}'
+        return Personal(
+            delivery,
+            f'{{"to":[{{{to}}}],"substitutions":{substitutions},"custom_args":'
+            f'{{"delivery":"{delivery}","campaign":"{delivery.campaign}"}}{headers}}}',
+        )
+
+    def body(self, call: Sequence[Personal]) -> bytes:
+        """Return the body of a call."""
+        parts = ",".join([personal.part for personal in call])
+        return f"{self._opening}{parts}{self._closing}".encode("ascii")
+
+    def _substitutions(self, values: Mapping[str, str]) -> str:
+        quoted: list[str] = []
+        for slot, plain, markup in self._fillings:
+            value = slot_value(slot, values)
+            text = _quote(value)
+            quoted += [text] * len(plain)
+            if markup:
+                if "&" in value or "<" in value or ">" in value or '"' in value or "'" in value:
+                    text = _quote(slot_value(replace(slot, context=SlotContext.HTML), values))
+                quoted += [text] * len(markup)
+        return self._substituted % tuple(quoted)
+
+    def _headers(self, envelope: Envelope) -> str:
+        try:
+            headers = self.mailing.template.personal_headers(
+                subscriber=envelope.delivery.subscriber,
+                address=envelope.address,
+                values=envelope.values,
+            )
+        except ValueError as error:
+            raise Unsendable(str(error)) from None
+        return "{" + ",".join([f'"{k}":{_quote(v)}' for k, v in headers.items()]) + "}"
+
+
+class _Filling(NamedTuple):
+    """The slots of one field and default: their value is made once, and escaped only if need be.
+
+    `plain` and `markup` are the tags that stand in plain text and in HTML (F3).
+    """
+
+    slot: Slot
+    plain: tuple[str, ...]
+    markup: tuple[str, ...]
+
+
+def _fillings(slots: Iterable[Slot]) -> tuple[_Filling, ...]:
+    groups: dict[tuple[str, str], list[Slot]] = {}
+    for slot in slots:
+        groups.setdefault((slot.field, slot.default), []).append(slot)
+    return tuple(
+        _Filling(
+            replace(group[0], context=SlotContext.TEXT),
+            plain=tuple(s.tag for s in group if s.context is not SlotContext.HTML),
+            markup=tuple(s.tag for s in group if s.context is SlotContext.HTML),
+        )
+        for group in groups.values()
+    )
+
+
+def _common(mailing: Mailing, *, sandbox: bool) -> dict[str, Any]:
     """Return what all recipients share; tags stand where their substitutions go (F3).
 
     All tracking is off and said so: otherwise SendGrid rewrites links and adds its own way to
@@ -38,8 +135,11 @@ def common_body(mailing: Mailing, *, sandbox: bool) -> dict[str, Any]:
     """
     content, identity = mailing.content, mailing.identity
     body: dict[str, Any] = {
-        "from": {"email": wire_address(identity.from_email), "name": identity.from_name},
-        "subject": content.subject,
+        "from": {
+            "email": wire_address(identity.from_email),
+            "name": clean_header(identity.from_name),
+        },
+        "subject": clean_header(content.subject),
         "content": [
             {"type": "text/plain; charset=utf-8", "value": content.text},
             {"type": "text/html; charset=utf-8", "value": content.html},
@@ -58,47 +158,6 @@ def common_body(mailing: Mailing, *, sandbox: bool) -> dict[str, Any]:
     return body
 
 
-def personal_part(mailing: Mailing, template: MessageTemplate, envelope: Envelope) -> Personal:
-    """Return one recipient's personalization (F2).
-
-    Raises `TooLarge`, `NeedsSmtputf8` for an address the API does not take, `ValueError` for one
-    that is none.
-    """
-    to: dict[str, str] = {"email": wire_address(envelope.address)}
-    if name := clean_value(envelope.name):
-        to["name"] = name
-    part = {
-        "to": [to],
-        "substitutions": slot_values(mailing.content, envelope.values),
-        "custom_args": {
-            "delivery": str(envelope.delivery),
-            "campaign": str(envelope.delivery.campaign),
-        },
-    }
-    if not mailing.transactional:
-        part["headers"] = template.personal_headers(
-            subscriber=envelope.delivery.subscriber,
-            address=envelope.address,
-            values=envelope.values,
-        )
-    for key in ("substitutions", "custom_args"):
-        if len(json.dumps(part[key], ensure_ascii=False).encode()) > PERSONAL_BYTES:
-            raise TooLarge(f"its {key} exceed {PERSONAL_BYTES} bytes")
-    return Personal(envelope, part, len(json.dumps(part).encode()))
-
-
-def split_calls(
-    common: dict[str, Any], parts: Sequence[Personal], most: int
-) -> Iterator[list[Personal]]:
-    """Cut a batch into calls of at most `most` personalizations and 30 MB (F1)."""
-    base = len(json.dumps(common).encode())
-    call: list[Personal] = []
-    size = base
-    for personal in parts:
-        if call and (len(call) >= most or size + personal.size + 2 > CALL_BYTES):
-            yield call
-            call, size = [], base
-        call.append(personal)
-        size += personal.size + 2
-    if call:
-        yield call
+def _size(pairs: str) -> int:
+    """Return the bytes of a JSON object in UTF-8, where an escaped character may be shorter."""
+    return len(json.dumps(json.loads(pairs), ensure_ascii=False).encode("utf-8", "replace"))
