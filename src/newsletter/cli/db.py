@@ -1,16 +1,23 @@
-"""`newsletter db`: the schema and backups of the database."""
+"""`newsletter db`: the schema, backups, and copies of the database."""
 
 from __future__ import annotations
 
+import sys
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from newsletter.cli.options import Json
+from newsletter.cli.options import Json, Yes
 from newsletter.cli.workspace import Workspace
+from newsletter.errors import UsageError
 
-app = typer.Typer(help="The database: upgrade, backup.")
+if TYPE_CHECKING:
+    from newsletter.delivery.holding import HeldReport
+    from newsletter.delivery.restoring import Restored
+
+app = typer.Typer(help="The database: upgrade, backup, restore, hold.")
 
 
 @app.command()
@@ -48,7 +55,7 @@ def backup(
     The key file is not in it: keep a copy of that elsewhere, or suppressions cannot be read.
     """
     from newsletter.cli.console import answer, answer_json
-    from newsletter.storage.schema import backup as copy_database
+    from newsletter.storage.backups import backup as copy_database
 
     workspace: Workspace = context.obj
     path = copy_database(workspace.database, workspace.clock, to)
@@ -56,3 +63,122 @@ def backup(
         answer_json({"backup": path, "bytes": path.stat().st_size})
     else:
         answer(f"{path}  {path.stat().st_size:,} bytes")
+
+
+@app.command()
+def restore(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="What 'db backup' wrote.")],
+    yes: Yes = False,
+    other_installation: Annotated[
+        bool,
+        typer.Option("--other-installation", help="Also when it is another installation's."),
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Put a backup in the place of the embedded database; nothing of it is sent by itself.
+
+    What was unfinished when the backup was made is held until 'campaigns resume' or 'cancel'. The
+    replaced database is kept beside it, and what only that one knew is told.
+    """
+    from newsletter.cli.console import answer_json
+    from newsletter.delivery.restoring import restore as restore_database
+    from newsletter.storage.database import open_database
+
+    workspace: Workspace = context.obj
+    settings = workspace.settings
+    database = open_database(settings.database.url, root=settings.root)
+    _confirm(f"Replace the database by {file} and hold its unfinished campaigns?", yes=yes)
+    done = restore_database(
+        database,
+        file,
+        workspace.clock,
+        actor=workspace.actor,
+        other_installation=other_installation,
+    )
+    if as_json:
+        answer_json(_restored_json(done))
+    else:
+        _tell_restored(done)
+
+
+@app.command()
+def hold(context: typer.Context, yes: Yes = False, as_json: Json = False) -> None:
+    """Say that this database is a copy: every unfinished campaign waits for your word.
+
+    For what no file beside the database can tell: a server's database after pg_restore, a machine
+    or a volume that was set back to an earlier snapshot.
+    """
+    from newsletter.cli.console import answer, answer_json
+    from newsletter.delivery.holding import announce_copy
+
+    workspace: Workspace = context.obj
+    _confirm("Hold every unfinished campaign until it is resumed by hand?", yes=yes)
+    report = announce_copy(workspace.database, workspace.clock.now(), workspace.actor)
+    if as_json:
+        answer_json(_report_json(report))
+        return
+    for line in report.lines():
+        answer(line)
+
+
+def _confirm(question: str, *, yes: bool) -> None:
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise UsageError("nobody is here to confirm", fix="add --yes")
+    typer.confirm(question, abort=True, err=True)
+
+
+def _report_json(report: HeldReport) -> dict[str, Any]:
+    return {
+        "epoch": report.epoch,
+        "held": [asdict(held) for held in report.held],
+        "settled_unknown": report.settled,
+    }
+
+
+def _restored_json(done: Restored) -> dict[str, Any]:
+    lost = done.lost
+    return {
+        "restored": done.file,
+        "database": done.path,
+        "made_at": done.made_at,
+        "upgraded_from": done.upgraded_from,
+        "replaced": done.kept,
+        **_report_json(done.report),
+        "had_it_since": None if lost is None else [list(pair) for pair in lost.had_it],
+        "not_in_backup": None
+        if lost is None
+        else [asdict(campaign) for campaign in lost.campaigns],
+        "left_since": None if lost is None else lost.left,
+    }
+
+
+def _tell_restored(done: Restored) -> None:
+    from newsletter.cli.console import answer
+    from newsletter.delivery.holding import advice
+
+    answer(
+        f"{done.file} is the database now, as it was at {done.made_at:%Y-%m-%d %H:%M} UTC; "
+        f"epoch {done.report.epoch}"
+        + (f", upgraded from schema {done.upgraded_from}" if done.upgraded_from else "")
+    )
+    if done.kept is not None:
+        answer(f"the replaced database is kept as {done.kept}")
+    since = dict(done.lost.had_it) if done.lost is not None else {}
+    for held in done.report.held:
+        had = since.get(held.campaign)
+        answer(f"{held}" + (f"; {had} had it after the backup was made" if had else ""))
+    if done.lost is None:
+        answer("what was sent after the backup was made is not known here: look before you send")
+    else:
+        for campaign in done.lost.campaigns:
+            answer(str(campaign))
+        if done.lost.left:
+            answer(
+                f"{done.lost.left} people left or were suppressed after the backup was made: "
+                "unsubscribe or suppress them again before you send"
+            )
+    for line in advice(done.report.held):
+        answer(line)

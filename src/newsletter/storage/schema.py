@@ -1,13 +1,11 @@
-"""Bringing a database to the schema of this program, and backing it up first (Alembic).
+"""Bringing a database to the schema of this program, after a backup (Alembic).
 
 Alembic is imported only when there is something to change: commands stay quick.
 """
 
 from __future__ import annotations
 
-import sqlite3
 import uuid
-from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 
@@ -15,11 +13,16 @@ from sqlalchemy import Connection, inspect, select
 
 from newsletter.clock import Clock
 from newsletter.errors import StorageError
+from newsletter.storage.backups import backup
+from newsletter.storage.copies import CopyMark
 from newsletter.storage.database import Database
 from newsletter.storage.tables import installation
 
 HEAD = "0002"
 """The newest revision in `migrations/versions`; a test holds the two together."""
+
+_WITHOUT_MARK = (None, "0001")
+"""Schemas of databases that were made before there were marks, or are made just now (G19)."""
 
 
 def current_revision(database: Database) -> str | None:
@@ -54,49 +57,27 @@ def upgrade(database: Database, clock: Clock) -> Path | None:
     revision = current_revision(database)
     if revision == HEAD:
         return None
+    refuse_newer(revision)
+    saved = None
+    if revision is not None and database.path is not None:
+        saved = backup(database, clock)
+    migrate(database, clock)
+    if database.path is not None and revision in _WITHOUT_MARK:
+        _begin_mark(database, database.path, fresh=revision is None)
+    return saved
+
+
+def refuse_newer(revision: str | None) -> None:
+    """Raise `StorageError` for a schema that this program does not know."""
     if revision is not None and revision not in _known_revisions():
         raise StorageError(
             f"the database has schema {revision}, which is newer than this program knows ({HEAD})",
             fix="upgrade newsletter; nothing was changed",
         )
-    saved = None
-    if revision is not None and database.path is not None:
-        saved = backup(database, clock)
-    _run_migrations(database, clock)
-    return saved
 
 
-def backup(database: Database, clock: Clock, target: Path | None = None) -> Path:
-    """Copy a live embedded database, whole and consistent, to `target` (SQLite's online backup).
-
-    Default target: beside it, with the time in its name. Raises `StorageError`.
-    """
-    if database.path is None:
-        raise StorageError(
-            "this backs up embedded databases only", fix="use pg_dump for PostgreSQL"
-        )
-    stamp = f"{clock.now():%Y%m%dT%H%M%SZ}"
-    path = target or database.path.with_name(f"{database.path.stem}-{stamp}.backup.db")
-    if path.exists():
-        raise StorageError(f"{path} exists already", fix="name another file with --to")
-    try:
-        with (
-            closing(sqlite3.connect(database.path)) as source,
-            closing(sqlite3.connect(path)) as copy,
-        ):
-            source.backup(copy)
-        path.chmod(0o600)
-    except (sqlite3.Error, OSError) as error:
-        raise StorageError(f"the backup failed: {error}", fix=f"check {path.parent}") from None
-    return path
-
-
-def _known_revisions() -> set[str]:
-    versions = Path(__file__).parent / "migrations" / "versions"
-    return {path.name.split("_", 1)[0] for path in versions.glob("[0-9]*.py")}
-
-
-def _run_migrations(database: Database, clock: Clock) -> None:
+def migrate(database: Database, clock: Clock) -> None:
+    """Run what is missing up to `HEAD` in one transaction, without a backup and without a mark."""
     from alembic import command
     from alembic.config import Config
 
@@ -106,6 +87,19 @@ def _run_migrations(database: Database, clock: Clock) -> None:
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
         _found_installation(connection, clock.now())
+
+
+def _begin_mark(database: Database, path: Path, *, fresh: bool) -> None:
+    """Give a database its first mark; one that an older copy came to lie beside is kept."""
+    mark = CopyMark(path)
+    if fresh or not mark.path.exists():
+        mark.renew(database)
+    mark.close()
+
+
+def _known_revisions() -> set[str]:
+    versions = Path(__file__).parent / "migrations" / "versions"
+    return {path.name.split("_", 1)[0] for path in versions.glob("[0-9]*.py")}
 
 
 def _found_installation(connection: Connection, now: datetime) -> None:

@@ -245,6 +245,15 @@ sending_days = Table(
     sqlite_with_rowid=False,
 )
 
+account_rates = Table(
+    "account_rates",
+    metadata,
+    # The bucket of an account's rate where several processes share it (G15).
+    Column("account", String(16), primary_key=True),
+    Column("next_free_us", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 domain_holds = Table(
     "domain_holds",
     metadata,

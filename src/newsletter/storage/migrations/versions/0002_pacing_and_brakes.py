@@ -25,6 +25,13 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_table(
+        "account_rates",
+        sa.Column("account", sa.String(length=16), nullable=False),
+        sa.Column("next_free_us", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("account", name=op.f("pk_account_rates")),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
         "domain_holds",
         sa.Column("domain", sa.String(length=255), nullable=False),
         sa.Column("until", sa.DateTime(timezone=True), nullable=False),
