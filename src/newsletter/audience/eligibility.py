@@ -2,39 +2,62 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import NamedTuple
 
-from sqlalchemy import Connection, Row, Select, or_, select
+from sqlalchemy import Connection, Select, Text, cast, or_, select
 
 from newsletter.audience.consent import MembershipStatus
 from newsletter.audience.keys import Keys
-from newsletter.audience.suppressions import suppressed_keys
+from newsletter.audience.suppressions import has_suppressions, suppressed_keys
 from newsletter.storage.tables import memberships, subscribers
+
+_ACTIVE, _PAUSED = MembershipStatus.ACTIVE.value, MembershipStatus.PAUSED.value
+_NO_ATTRIBUTES = ("null", "{}")
 
 FIELDS_LOOKED_AT = 2000
 """Subscribers whose attributes tell which merge fields a list has."""
 
 
-@dataclass(frozen=True, slots=True)
-class Recipient:
-    """Somebody who may be written to now; `values` are the merge fields."""
+class Recipient(NamedTuple):
+    """Somebody who may be written to now; a tuple, for a send makes one for each reader."""
 
     subscriber: int
     address: str
     name: str
     timezone: str | None
-    values: dict[str, str]
+    attributes: str | None
+    """What the list knows of this reader besides, as JSON text."""
+
+    @property
+    def values(self) -> dict[str, str]:
+        """The merge fields."""
+        first_name = self.name.partition(" ")[0]
+        if not self.attributes or self.attributes in _NO_ATTRIBUTES:
+            return {"name": self.name, "first_name": first_name, "email": self.address}
+        found = json.loads(self.attributes)
+        named = {field_name(key): str(value) for key, value in found.items() if value}
+        return {"first_name": first_name, **named, "name": self.name, "email": self.address}
 
 
 @dataclass(frozen=True, slots=True)
 class Skip:
     """Somebody who may not, and why: gone, unsubscribed, pending, paused or suppressed."""
 
+    subscriber: int
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The chosen, sorted into those who may be written to and those who may not, in their order."""
+
+    recipients: list[Recipient]
+    skips: list[Skip]
 
 
 def freeze_selection(list_id: int, now: datetime) -> Select[tuple[int]]:
@@ -55,16 +78,32 @@ def freeze_selection(list_id: int, now: datetime) -> Select[tuple[int]]:
     )
 
 
+class Standing(NamedTuple):
+    """How a chosen subscriber stands with a list, as read from the database.
+
+    `attributes` is JSON text; everything but `subscriber` is None for somebody who is gone.
+    """
+
+    subscriber: int
+    address: str | None
+    address_key: str | None
+    name: str | None
+    timezone: str | None
+    attributes: str | None
+    status: str | None
+    paused_until: datetime | None
+
+
 def recheck(
     connection: Connection,
     list_id: int,
     chosen: Sequence[int],
     keys: Keys,
     now: datetime,
-) -> dict[int, Recipient | Skip]:
+) -> Verdict:
     """Decide anew, inside the caller's transaction, who of the chosen may be written to (C9).
 
-    Returns a verdict for each of them, in their order; up to 10,000 at once.
+    Up to 10,000 at once.
     """
     query = (
         select(
@@ -73,47 +112,45 @@ def recheck(
             subscribers.c.address_key,
             subscribers.c.name,
             subscribers.c.timezone,
-            subscribers.c.attributes,
+            cast(subscribers.c.attributes, Text),
             memberships.c.status,
             memberships.c.paused_until,
         )
         .join(memberships, memberships.c.subscriber_id == subscribers.c.id)
         .where(memberships.c.list_id == list_id, subscribers.c.id.in_(chosen))
     )
-    rows = {row.id: row for row in connection.execute(query)}
-    hashes = {row.id: keys.hash_address(row.address_key) for row in rows.values()}
-    suppressed = suppressed_keys(connection, list(hashes.values())) if hashes else {}
-    verdicts: dict[int, Recipient | Skip] = {}
-    for subscriber in chosen:
-        row = rows.get(subscriber)
-        if row is None:
-            verdicts[subscriber] = Skip("gone")
-        elif hashes[subscriber] in suppressed:
-            verdicts[subscriber] = Skip("suppressed")
-        elif reason := _standing(row, now):
-            verdicts[subscriber] = Skip(reason)
+    found = {row[0]: Standing._make(row) for row in connection.execute(query)}
+    gone = (None,) * 7
+    standings = [found.get(subscriber) or Standing(subscriber, *gone) for subscriber in chosen]
+    return judge_standings(connection, standings, keys, now)
+
+
+def judge_standings(
+    connection: Connection, standings: Sequence[Standing], keys: Keys, now: datetime
+) -> Verdict:
+    """Say of each who may be written to now: suppression wins, then membership (C9, C10)."""
+    suppressed = _suppressed(connection, standings, keys)
+    recipients: list[Recipient] = []
+    skips: list[Skip] = []
+    for subscriber, address, _, name, timezone, attributes, status, paused_until in standings:
+        if address is None or status is None:
+            skips.append(Skip(subscriber, "gone"))
+        elif subscriber in suppressed:
+            skips.append(Skip(subscriber, "suppressed"))
+        elif status == _ACTIVE or (status == _PAUSED and paused_until and paused_until <= now):
+            recipients.append(Recipient(subscriber, address, name or "", timezone, attributes))
         else:
-            verdicts[subscriber] = Recipient(
-                subscriber, row.address, row.name or "", row.timezone, _values(row)
-            )
-    return verdicts
+            skips.append(Skip(subscriber, status))
+    return Verdict(recipients, skips)
 
 
-def _standing(row: Row[*tuple[Any, ...]], now: datetime) -> str | None:
-    if row.status == MembershipStatus.ACTIVE:
-        return None
-    if row.status == MembershipStatus.PAUSED and row.paused_until and row.paused_until <= now:
-        return None
-    return str(row.status)
-
-
-def _values(row: Row[*tuple[Any, ...]]) -> dict[str, str]:
-    values = {field_name(key): str(value) for key, value in (row.attributes or {}).items() if value}
-    name = row.name or ""
-    values["name"] = name
-    values.setdefault("first_name", name.partition(" ")[0])
-    values["email"] = row.address
-    return values
+def _suppressed(
+    connection: Connection, standings: Sequence[Standing], keys: Keys
+) -> Collection[int]:
+    if not has_suppressions(connection):
+        return ()
+    hashes = {keys.hash_address(s.address_key): s.subscriber for s in standings if s.address_key}
+    return {hashes[key] for key in suppressed_keys(connection, list(hashes))}
 
 
 def field_name(column: str) -> str:

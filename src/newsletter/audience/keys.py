@@ -11,6 +11,7 @@ import os
 import re
 import secrets
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from sqlalchemy import select, update
@@ -39,7 +40,14 @@ class Keys:
 
     def hash_address(self, address_key: str) -> str:
         """Return the suppression key of an address: HMAC-SHA-256 in hex (E10)."""
-        return hmac.digest(self.suppression, address_key.encode(), "sha256").hex()
+        mac = _begun(self.suppression).copy()
+        mac.update(address_key.encode())
+        return mac.hexdigest()
+
+
+@lru_cache(maxsize=4)
+def _begun(key: bytes) -> hmac.HMAC:
+    return hmac.new(key, digestmod="sha256")
 
 
 def create_keys(path: Path) -> None:

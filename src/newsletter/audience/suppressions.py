@@ -118,6 +118,11 @@ def lift_suppression(
     )
 
 
+def has_suppressions(connection: Connection) -> bool:
+    """Return whether anybody at all is suppressed."""
+    return connection.execute(select(suppressions.c.key).limit(1)).first() is not None
+
+
 def suppressed_keys(connection: Connection, hashes: Collection[str]) -> dict[str, str]:
     """Return those of the hashes that are suppressed, with the reason; up to 10,000 at once."""
     rows = connection.execute(

@@ -12,6 +12,7 @@ import unicodedata
 from collections.abc import Iterator
 from datetime import datetime
 from email.utils import format_datetime
+from functools import lru_cache
 
 import idna
 
@@ -24,6 +25,9 @@ _PHRASE_WORD = 64
 _PREFIX, _SUFFIX = "=?utf-8?b?", "?="
 _ATOM = re.compile(r"[A-Za-z0-9!#$%&'*+\-/=?^_`{|}~ ]+")
 
+# An address that goes over the wire as it stands; most do.
+_QUICK_ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[a-z0-9.-]+")
+
 _JOINER = "\u200d"
 
 
@@ -33,6 +37,8 @@ class NeedsSmtputf8(Exception):  # noqa: N818 - it names the extension (RFC 6531
 
 def clean_header(value: str) -> str:
     """Return a value without anything that could end its header field (A4)."""
+    if value.isascii() and value.isprintable():
+        return " ".join(value.split())
     spaced = "".join(
         " " if unicodedata.category(c) in ("Cc", "Cs") or c in "\u2028\u2029" else c for c in value
     )
@@ -81,6 +87,8 @@ def wire_address(address: str, *, smtputf8: bool = False) -> str:
 
     Raises `NeedsSmtputf8`, and `ValueError` for what is no address at all.
     """
+    if _QUICK_ADDRESS.fullmatch(address):
+        return address
     local, at, domain = address.rpartition("@")
     if not at or not local or not domain or _unsafe(address):
         raise ValueError("not an address")
@@ -118,7 +126,12 @@ def encode_list_id(title: str, list_id: str) -> str:
 
 
 def encode_date(at: datetime) -> str:
-    """Return the Date field."""
+    """Return the Date field, to the second."""
+    return _date_of(at.replace(microsecond=0))
+
+
+@lru_cache(maxsize=8)
+def _date_of(at: datetime) -> str:
     return f"Date: {format_datetime(at)}"
 
 
@@ -128,13 +141,16 @@ def _unsafe(text: str) -> bool:
 
 def _is_plain(value: str) -> bool:
     # A word that looks encoded, or is too long to fold, must be encoded to come out as it is.
-    return (
-        value.isascii() and "=?" not in value and all(len(word) < 900 for word in value.split(" "))
-    )
+    if not value.isascii() or "=?" in value:
+        return False
+    return len(value) < 900 or all(len(word) < 900 for word in value.split(" "))
 
 
 def _fold(name: str, words: list[str]) -> str:
     """Put words on lines of at most `LINE` characters; a longer word gets a line of its own."""
+    whole = f"{name}: {' '.join(words)}"
+    if len(whole) <= LINE and words:
+        return whole
     line, lines = f"{name}:", []
     for word in words:
         if len(line) + 1 + len(word) > LINE and line != f"{name}:":
@@ -148,6 +164,10 @@ def _fold(name: str, words: list[str]) -> str:
 def _encoded_words(value: str, *, room: int) -> Iterator[str]:
     """Cut a value into base64 encoded words, never inside a cluster of characters."""
     longest = (room - len(_PREFIX) - len(_SUFFIX)) // 4 * 3
+    whole = value.encode("utf-8")
+    if len(whole) <= longest:
+        yield _word(whole)
+        return
     part = b""
     for cluster in _clusters(value):
         data = cluster.encode("utf-8")

@@ -18,7 +18,8 @@ from newsletter.rendering.content import SYSTEM_FIELDS, EmailContent, Slot, Slot
 LONGEST_VALUE = 200
 """Characters of a merge value; the rest is cut: a name is not a story."""
 
-_URL = re.compile(r"(?:https?://|mailto:)[\x21-\x7e]+", re.IGNORECASE)
+# Only the scheme ignores case: a whole expression that does is several times slower.
+_URL = re.compile(r"(?i:https?://|mailto:)[\x21-\x7e]+")
 
 # Controls, and the invisible characters that turn the reading direction of what follows.
 _FORBIDDEN = {"Cc", "Cs", "Co", "Cn"}
