@@ -23,18 +23,7 @@ def build_provider(settings: Settings, clock: Clock) -> Provider:
 
             return Outbox(settings.path(settings.delivery.outbox.directory), clock)
         case ProviderName.SMTP:
-            from newsletter.providers.smtp import SmtpProvider
-
-            smtp = settings.delivery.smtp
-            password = _secret(settings, smtp.password, smtp.password_file)
-            if smtp.username and password is None:
-                raise ConfigurationError(
-                    "'delivery.smtp.username' is set and there is no password",
-                    where=Place(settings.file),
-                    fix="set NEWSLETTER_DELIVERY__SMTP__PASSWORD or delivery.smtp.password_file",
-                )
-            ca_file = settings.path(smtp.ca_file) if smtp.ca_file else None
-            return SmtpProvider(smtp, clock, password=password, ca_file=ca_file)
+            return _smtp(settings, clock)
         case ProviderName.SENDGRID:
             from newsletter.providers.sendgrid import SendgridProvider
 
@@ -48,6 +37,32 @@ def build_provider(settings: Settings, clock: Clock) -> Provider:
                     "or delivery.sendgrid.api_key_file",
                 )
             return SendgridProvider(sendgrid, clock, api_key=key)
+
+
+def _smtp(settings: Settings, clock: Clock) -> Provider:
+    from newsletter.providers.smtp import SmtpProvider
+    from newsletter.providers.smtp_auth import password_source
+
+    smtp = settings.delivery.smtp
+    file = settings.path(smtp.password_file) if smtp.password_file else None
+    password = password_source(smtp, file)
+    if smtp.username and password is None:
+        raise ConfigurationError(
+            "'delivery.smtp.username' is set and there is no password",
+            where=Place(settings.file),
+            fix="set NEWSLETTER_DELIVERY__SMTP__PASSWORD or delivery.smtp.password_file",
+        )
+    if smtp.password is None and file is not None:
+        # It is read anew for each connection; what is wrong with it now is told now.
+        read_secret_file(file)
+    signer = None
+    if smtp.dkim_domain is not None and smtp.dkim_key_file is not None:
+        from newsletter.providers.dkim import DkimSigner
+
+        key_file = settings.path(smtp.dkim_key_file)
+        signer = DkimSigner(smtp.dkim_domain, key_file, smtp.dkim_selector)
+    ca_file = settings.path(smtp.ca_file) if smtp.ca_file else None
+    return SmtpProvider(smtp, clock, password=password, ca_file=ca_file, signer=signer)
 
 
 def _secret(settings: Settings, value: SecretStr | None, file: Path | None) -> str | None:

@@ -1,320 +1,206 @@
-"""One connection to an SMTP server, and one message over it with its phase known (G11, G14).
+"""One SMTP connection that takes messages, with each message's phase known (G11, G14).
 
-`smtplib` connects, says EHLO, starts TLS and authenticates; the message itself goes out command
-by command, for `sendmail` hides whether the final dot was written.
+Where the server offers PIPELINING (RFC 2920), the next message's envelope goes out behind this
+one's final dot, in the same write: one round trip a message. Else the same dialogue goes command
+by command.
 """
 
 from __future__ import annotations
 
-import re
-import smtplib
-import socket
-import ssl
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
 
-from newsletter.providers.base import AccountProblem, DeliveryId, Outcome, OutcomeKind, Unavailable
+from newsletter.providers.base import Outcome, OutcomeKind
+from newsletter.providers.smtp_letters import Letter, Offers
 from newsletter.providers.smtp_replies import Phase, Reply, outcome_of
-from newsletter.settings import Security, SmtpPart
+from newsletter.providers.smtp_wire import LostConnection, Wire
 
-LONGEST_REPLY = 64 * 1024
-"""Bytes of one reply with all its lines; RFC 5321 §4.5.3.1.5 allows 512 a line."""
-
-_BARE = re.compile(rb"\r(?!\n)|(?<!\r)\n")
-
-
-class _BoundedReplies:
-    """Reads replies against a deadline: a server that drips bytes cannot hold us (J "Provider")."""
-
-    sock: Any
-    timeout: Any
-    file: Any
-    _left = b""
-
-    def getreply(self) -> tuple[int, bytes]:
-        """Return code and text of a reply; -1 for a line that is none.
-
-        Raises `SMTPServerDisconnected` at the end of the connection, after the deadline, and for a
-        reply without end.
-        """
-        deadline = time.monotonic() + float(self.timeout)
-        lines: list[bytes] = []
-        size = 0
-        while True:
-            line = self._line(deadline)
-            size += len(line)
-            if size > LONGEST_REPLY:
-                raise smtplib.SMTPServerDisconnected("the reply has no end")
-            if not re.match(rb"\d{3}(?:[ -]|\r?\n?\Z)", line):
-                return -1, line[:500].strip()
-            lines.append(line[4:].strip())
-            if line[3:4] != b"-":
-                return int(line[:3]), b"\n".join(lines)
-
-    def _line(self, deadline: float) -> bytes:
-        while b"\n" not in self._left:
-            remaining = deadline - time.monotonic()
-            if remaining <= 0:
-                raise smtplib.SMTPServerDisconnected("no whole reply in time")
-            if self.sock is None:
-                raise smtplib.SMTPServerDisconnected("not connected")
-            try:
-                self.sock.settimeout(remaining)
-                data = self.sock.recv(4096)
-                self.sock.settimeout(self.timeout)
-            except (OSError, ValueError) as error:
-                raise smtplib.SMTPServerDisconnected(f"no reply: {error}") from None
-            if not data:
-                raise smtplib.SMTPServerDisconnected("the server closed the connection")
-            self._left += data
-            if len(self._left) > LONGEST_REPLY:
-                raise smtplib.SMTPServerDisconnected("the reply has no end")
-        line, _, self._left = self._left.partition(b"\n")
-        return line + b"\n"
+_DOT = b".\r\n"
+_TAIL = 2048
+"""Bytes of a message held back for the write that makes it real."""
+_QUIT_SECONDS = 5.0
+_WANTED = {
+    Phase.RSET: (250,),
+    Phase.MAIL: (250,),
+    Phase.RCPT: (250, 251, 252),
+    Phase.DATA: (354,),
+}
+_PHASES = (Phase.MAIL, Phase.RCPT, Phase.DATA)
 
 
-class _Plain(_BoundedReplies, smtplib.SMTP):
-    pass
+class BrokenOff(LostConnection):
+    """The connection broke before the message was real, in the message's own phases.
 
+    `blames`: the server had answered something to this very message.
+    """
 
-class _Tls(_BoundedReplies, smtplib.SMTP_SSL):
-    pass
+    def __init__(self, problem: str, *, blames: bool) -> None:
+        super().__init__(problem)
+        self.blames = blames
 
 
 class Session:
-    """An open connection that takes messages, one at a time, from one thread."""
+    """An open connection that takes messages, one at a time, from one thread at a time.
 
-    def __init__(self, client: smtplib.SMTP) -> None:
-        self._client = client
+    For each message: `offer` its envelope, `write` most of it, `finish` it. `clean` is whether
+    nothing is half done, so that another message may follow.
+    """
+
+    def __init__(self, wire: Wire, offers: Offers) -> None:
+        self._wire = wire
+        self.offers = offers
         self.messages = 0
-
-    @property
-    def smtputf8(self) -> bool:
-        """Whether the server takes non-ASCII addresses (RFC 6531)."""
-        return self._client.has_extn("smtputf8")
-
-    @property
-    def size_limit(self) -> int | None:
-        """The largest message the server announced to take, in bytes (RFC 1870)."""
-        value = self._client.esmtp_features.get("size", "").strip()
-        return int(value) or None if value.isdigit() else None
-
-    def deliver(
-        self,
-        delivery: DeliveryId,
-        sender: str,
-        recipient: str,
-        message: bytes,
-        launch: Callable[[], None],
-        *,
-        smtputf8: bool = False,
-    ) -> Outcome:
-        """Hand over one message; `launch` is called right before the final dot.
-
-        Raises `ConnectionError` (with nothing of this message accepted) when the connection broke
-        before the dot; afterwards a lost reply is the outcome `unknown`.
-        """
-        self.messages += 1
-        options = " SMTPUTF8 BODY=8BITMIME" if smtputf8 else ""
-        for phase, command, wanted in (
-            (Phase.MAIL, f"MAIL FROM:<{sender}>{options}", (250,)),
-            (Phase.RCPT, f"RCPT TO:<{recipient}>", (250, 251, 252)),
-            (Phase.DATA, "DATA", (354,)),
-        ):
-            reply = self._command(command)
-            if reply.code not in wanted:
-                return self._refused(delivery, phase, reply)
-        try:
-            self._write(_dot_stuffed(message))
-        except OSError as error:
-            self.abort()
-            raise ConnectionError(f"broke while the message was written: {error}") from None
-        launch()
-        try:
-            self._write(b".\r\n")
-            reply = Reply(*_decoded(self._client.getreply()))
-        except (OSError, smtplib.SMTPException) as error:
-            self.abort()
-            return Outcome(delivery, OutcomeKind.UNKNOWN, detail=f"no answer to the dot: {error}")
-        if reply.code == 421 or not reply.sound:
-            self.abort()
-        return outcome_of(delivery, Phase.DOT, reply)
+        """How many were offered."""
+        self.answered = 0
+        """How many the server took or refused in good order."""
+        self.closing: Reply | None = None
+        """The server's 421, once it was read."""
+        self.clean = True
+        self.idle_since = 0.0
+        self._announced: Letter | None = None
+        self._reset_is_due = False
 
     @property
     def alive(self) -> bool:
         """Whether the connection is still open as far as we know."""
-        return self._client.sock is not None
+        return self._wire.open
+
+    def offer(self, letter: Letter) -> Outcome | None:
+        """Have the server take the envelope; None when it waits for the message, else its no.
+
+        Raises `BrokenOff` when the connection is lost.
+        """
+        self.messages += 1
+        announced, self._announced = self._announced is letter, None
+        commands = list(zip(_PHASES, letter.commands, strict=True))
+        if self._reset_is_due:
+            commands.insert(0, (Phase.RSET, b"RSET\r\n"))
+        if not announced and self._wire.babbles:
+            self.abort()
+            raise BrokenOff("the server said something that nobody asked", blames=False)
+        self.clean = False
+        if self.offers.pipelining and not announced:
+            self._say(b"".join(command for _, command in commands), blames=False)
+        refusal = self._answers(letter, commands)
+        self._reset_is_due = refusal is not None
+        if refusal is not None:
+            self.clean = self.alive
+            self.answered += self.closing is None
+        return refusal
+
+    def _answers(self, letter: Letter, commands: list[tuple[Phase, bytes]]) -> Outcome | None:
+        """Read the replies to an envelope, sending what is not on its way yet."""
+        refusal: Outcome | None = None
+        for phase, command in commands:
+            blames = phase in (Phase.RCPT, Phase.DATA)
+            if not self.offers.pipelining:
+                self._say(command, blames=blames)
+            try:
+                reply = self._wire.reply()
+            except LostConnection as lost:
+                self.abort()
+                if refusal is not None:
+                    return refusal
+                raise BrokenOff(
+                    f"broke before the message was sent: {lost}", blames=blames
+                ) from None
+            if reply.code in _WANTED[phase]:
+                if refusal is not None and phase is Phase.DATA:
+                    # It waits for a message that has no recipient; whatever comes now is no good.
+                    self.abort()
+                continue
+            if reply.code == 421 or not reply.refuses or phase is Phase.RSET:
+                self.closing = reply if reply.code == 421 else None
+                self.abort()
+                if refusal is None and reply.code == 421 and blames:
+                    return outcome_of(letter.delivery, phase, reply)
+                if refusal is None:
+                    raise BrokenOff(f"the server answered {phase} with: {reply}", blames=blames)
+                return refusal
+            if refusal is None:
+                refusal = outcome_of(letter.delivery, phase, reply)
+            if not self.offers.pipelining:
+                break
+        return refusal
+
+    def write(self, letter: Letter) -> None:
+        """Hand over all of the message but its last bytes; raises `BrokenOff`."""
+        for piece in letter.pieces(_TAIL):
+            self._say(piece, blames=True)
+        # A reply too many would be taken for the one to the dot.
+        if self._wire.babbles:
+            self.abort()
+            raise BrokenOff("the server said something before the message's end", blames=True)
+
+    def finish(self, letter: Letter, following: Letter | None) -> Outcome:
+        """Write the message's end and read what the server says to it.
+
+        `following`: the next message, whose envelope is announced in the same write.
+        """
+        end = letter.tail(_TAIL) + _DOT
+        real = len(end)
+        if following is not None:
+            end += b"".join(following.commands)
+        lost: LostConnection | None = None
+        try:
+            self._wire.write(end)
+        except LostConnection as error:
+            lost = error
+            if error.taken < real:
+                self.abort()
+                detail = f"broke before the message's end was written: {error}"
+                return Outcome(letter.delivery, OutcomeKind.DEFERRED, detail=detail)
+        try:
+            reply = self._wire.reply()
+        except LostConnection as error:
+            self.abort()
+            detail = f"no answer to the dot: {error}"
+            return Outcome(letter.delivery, OutcomeKind.UNKNOWN, detail=detail)
+        outcome = outcome_of(letter.delivery, Phase.DOT, reply)
+        if reply.code == 421 or outcome.kind is OutcomeKind.UNKNOWN:
+            self.closing = reply if reply.code == 421 else None
+            self.abort()
+            return outcome
+        self.answered += 1
+        if lost is not None:
+            self.abort()
+            return outcome
+        self._announced, self.clean = following, following is None
+        return outcome
 
     def is_stale(self) -> bool:
         """Ask with a NOOP whether an idle connection is still good."""
         try:
-            return self._command("NOOP").code != 250
-        except ConnectionError:
+            if self._wire.babbles:
+                return True
+            self._wire.write(b"NOOP\r\n")
+            return self._wire.reply().code != 250
+        except LostConnection:
             return True
 
+    def idle(self) -> None:
+        """Note when the connection was last used."""
+        self.idle_since = time.monotonic()
+
     def quit(self) -> None:
-        """End in good order."""
+        """End in good order, without waiting long for it."""
         try:
-            self._client.quit()
-        except (OSError, smtplib.SMTPException):
+            if self.clean and self.alive:
+                self._wire.seconds = min(self._wire.seconds, _QUIT_SECONDS)
+                self._wire.write(b"QUIT\r\n")
+                self._wire.reply()
+        except LostConnection:
+            pass
+        finally:
             self.abort()
 
     def abort(self) -> None:
         """End at once."""
-        self._client.close()
+        self.clean = False
+        self._wire.close()
 
-    def _write(self, data: bytes) -> None:
-        if self._client.sock is None:
-            raise ConnectionError("the connection is closed")
-        self._client.sock.sendall(data)
-
-    def _command(self, command: str) -> Reply:
-        if "\r" in command or "\n" in command:
-            raise ValueError("a command is one line")
+    def _say(self, data: bytes | memoryview, *, blames: bool) -> None:
         try:
-            self._write(command.encode("utf-8") + b"\r\n")
-            return Reply(*_decoded(self._client.getreply()))
-        except (OSError, smtplib.SMTPException) as error:
+            self._wire.write(data)
+        except LostConnection as lost:
             self.abort()
-            raise ConnectionError(f"broke before the message was sent: {error}") from None
-
-    def _refused(self, delivery: DeliveryId, phase: Phase, reply: Reply) -> Outcome:
-        if reply.code == 421 or not reply.sound:
-            self.abort()
-            raise ConnectionError(f"the server answered {phase} with: {reply}")
-        outcome = outcome_of(delivery, phase, reply)
-        if self._command("RSET").code != 250:
-            self.abort()
-        return outcome
-
-
-def _decoded(reply: tuple[int, bytes]) -> tuple[int, str]:
-    return reply[0], " ".join(reply[1].decode("utf-8", "replace").split("\n"))
-
-
-def _dot_stuffed(message: bytes) -> bytes:
-    """Return the message with CRLF alone as line ends, dots doubled, ending in CRLF (A12)."""
-    clean = _BARE.sub(b"\r\n", message)
-    stuffed = clean.replace(b"\r\n.", b"\r\n..")
-    if stuffed.startswith(b"."):
-        stuffed = b"." + stuffed
-    return stuffed if stuffed.endswith(b"\r\n") else stuffed + b"\r\n"
-
-
-def open_session(settings: SmtpPart, *, password: str | None, ca_file: Path | None) -> Session:
-    """Connect, greet, protect and authenticate.
-
-    Raises `AccountProblem` when the server will not have us as configured (no STARTTLS, a
-    certificate that does not verify, a wrong password), `Unavailable` when it is not there.
-    """
-    where = f"{settings.host}:{settings.port}"
-    client: smtplib.SMTP | None = None
-    try:
-        with _told_as_problems(where):
-            context = ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
-            client = _connect(settings, context)
-            if settings.security is Security.STARTTLS:
-                _start_tls(client, context, where)
-            if settings.username:
-                _refuse_clear_text(settings)
-                client.login(settings.username, password or "")
-    except (AccountProblem, Unavailable):
-        if client is not None:
-            client.close()
-        raise
-    return Session(client)
-
-
-@contextmanager
-def _told_as_problems(where: str) -> Iterator[None]:
-    """Sort what `smtplib` raises into what we can do about it."""
-    try:
-        yield
-    except ssl.SSLEOFError:
-        raise Unavailable(f"{where} broke off while TLS began") from None
-    except ssl.SSLError as error:
-        raise AccountProblem(
-            f"the TLS certificate of {where} does not verify: {error.reason or error}",
-            fix="correct 'delivery.smtp.host', or name your own authority in ca_file",
-        ) from None
-    except UnicodeError:
-        raise AccountProblem(
-            "the SMTP user name or password holds characters that AUTH cannot carry",
-            fix="use an ASCII password",
-        ) from None
-    except smtplib.SMTPNotSupportedError as error:
-        raise AccountProblem(f"{where}: {error}", fix="remove 'delivery.smtp.username'") from None
-    except smtplib.SMTPResponseException as error:
-        raise _refusal(where, error) from None
-    except (OSError, smtplib.SMTPException) as error:
-        raise Unavailable(f"{where} cannot be reached: {error}") from None
-
-
-def _refusal(where: str, error: smtplib.SMTPResponseException) -> AccountProblem | Unavailable:
-    login = isinstance(error, smtplib.SMTPAuthenticationError)
-    if error.smtp_code // 100 != 5:
-        what = "cannot check the password now" if login else "has no time for us"
-        return Unavailable(f"{where} {what} ({error.smtp_code} {_text(error.smtp_error)})")
-    if login:
-        return AccountProblem(
-            f"{where} refused the user name or password ({error.smtp_code})",
-            fix="correct 'delivery.smtp.username' and the password",
-            code=error.smtp_code,
-        )
-    return AccountProblem(
-        f"{where} answered {error.smtp_code} {_text(error.smtp_error)}",
-        fix="ask the server's operator",
-        code=error.smtp_code,
-    )
-
-
-def _start_tls(client: smtplib.SMTP, context: ssl.SSLContext, where: str) -> None:
-    """Protect the connection or refuse it: never a silent fall-back (E13)."""
-    if not client.has_extn("starttls"):
-        raise AccountProblem(
-            f"{where} offers no STARTTLS, so nothing was sent in clear",
-            fix='use the server\'s TLS port with security = "tls", or another server',
-        )
-    client.starttls(context=context)
-    # Replies that came in clear before TLS would be read as if they came after it.
-    if getattr(client, "_left", b""):
-        raise AccountProblem(
-            f"{where} sent more than its answer to STARTTLS: somebody may be in between",
-            fix='use the server\'s TLS port with security = "tls"',
-        )
-    client.ehlo()
-
-
-def _connect(settings: SmtpPart, context: ssl.SSLContext) -> smtplib.SMTP:
-    seconds = settings.timeout.total_seconds()
-    client: Any
-    if settings.security is Security.TLS:
-        client = _Tls(local_hostname=settings.local_hostname, timeout=seconds, context=context)
-    else:
-        client = _Plain(local_hostname=settings.local_hostname, timeout=seconds)
-    # STARTTLS verifies the name we meant, which smtplib takes from here.
-    client._host = settings.host
-    code, text = client.connect(settings.host, settings.port)
-    if code != 220:
-        raise smtplib.SMTPConnectError(code, text)
-    # The dot goes out alone: held back for a delayed acknowledgement it would cost 40 ms a message.
-    client.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    client.ehlo_or_helo_if_needed()
-    connected: smtplib.SMTP = client
-    return connected
-
-
-def _refuse_clear_text(settings: SmtpPart) -> None:
-    loopback = settings.host in ("localhost", "::1") or settings.host.startswith("127.")
-    if settings.security is Security.NONE and not loopback:
-        raise AccountProblem(
-            "a password would go over the network in clear",
-            fix="set delivery.smtp.security to starttls or tls",
-        )
-
-
-def _text(error: bytes | str) -> str:
-    return (error.decode("utf-8", "replace") if isinstance(error, bytes) else error)[:200]
+            raise BrokenOff(f"broke before the message was sent: {lost}", blames=blames) from None

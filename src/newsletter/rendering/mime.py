@@ -2,17 +2,18 @@
 
 Static pieces are quoted-printable bytes from the start; for each reader only the slots' values are
 encoded and the pieces joined. A soft line break before and after each slot lets its value be
-encoded alone (RFC 2045 §6.7 (5): a reader never sees it).
+encoded alone (RFC 2045 §6.7 (5): a reader never sees it). No line starts with a dot and every line
+ends in CRLF, so that a message goes out over SMTP as it is.
 """
 
 from __future__ import annotations
 
+import binascii
 import hashlib
-import quopri
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
+from functools import lru_cache
 
 from newsletter.rendering.content import (
     UNSUBSCRIBE_URL,
@@ -21,6 +22,7 @@ from newsletter.rendering.content import (
     Slot,
 )
 from newsletter.rendering.headers import (
+    LINE,
     a_label,
     clean_header,
     encode_address,
@@ -33,19 +35,39 @@ from newsletter.rendering.merge import Pieces, clean_value, cut, slot_value
 
 _SOFT_BREAK = b"=\r\n"
 _HEX = re.compile(rb"=[0-9A-F]{0,1}$")
+_LONGEST_LINE = 76
+_UNSAFE_LINE = re.compile(rb"\r(?!\n)|(?<!\r)\n|^\.|\n\.")
+"""A bare line end, or a dot at the start of a line."""
+
+_PLAIN_NAME = re.compile(r"(?:[A-Za-z0-9]+(?: [A-Za-z0-9]+)*)?")
+_PLAIN_ADDRESS = re.compile(r"[A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*@[a-z0-9-]+(?:\.[a-z0-9-]+)*")
+_PLAIN_NAME_LENGTH = 60
+_REMEMBERED_SUBJECTS = 1024
 
 
-@dataclass(frozen=True, slots=True)
-class _EncodedPart:
-    """A body part as bytes, cut at its slots."""
+class _Body:
+    """The bytes between header and end, cut at the slots; equal slots are encoded once."""
 
-    pieces: tuple[bytes, ...]
-    slots: tuple[Slot, ...]
+    def __init__(self, pieces: tuple[bytes, ...], slots: tuple[Slot, ...]) -> None:
+        if any(_UNSAFE_LINE.search(piece) for piece in pieces):
+            raise ValueError("a piece of the body is not fit for the wire")
+        kinds = [(slot.field, slot.default, slot.context) for slot in slots]
+        self._different = tuple(dict(zip(kinds, slots, strict=True)).values())
+        different = [(slot.field, slot.default, slot.context) for slot in self._different]
+        self._order = tuple(different.index(kind) for kind in kinds)
+        self._layout: list[bytes] = [b"", pieces[0]]
+        for piece in pieces[1:]:
+            self._layout += (b"", piece)
 
-    def fill(self, values: Mapping[str, str]) -> bytes:
-        parts = [self.pieces[0]]
-        for slot, piece in zip(self.slots, self.pieces[1:], strict=True):
-            parts += (encode_quoted_printable(slot_value(slot, values)), piece)
+    def fill(self, head: bytes, values: Mapping[str, str]) -> bytes:
+        """Return head and body in one piece."""
+        encoded = [encode_quoted_printable(slot_value(slot, values)) for slot in self._different]
+        parts = self._layout.copy()
+        parts[0] = head
+        at = 2
+        for number in self._order:
+            parts[at] = encoded[number]
+            at += 2
         return b"".join(parts)
 
 
@@ -69,16 +91,26 @@ class MessageTemplate:
         self._campaign = campaign
         self._salt = salt
         self._list_mail = list_mail
-        self._domain = a_label(identity.from_email.rpartition("@")[2])
-        self._subject = cut(content.subject, content.slots)
+        domain = a_label(identity.from_email.rpartition("@")[2])
+        self._message_id_end = f".{campaign}.{salt}@{domain}>"
+        self._fixed_personal = {
+            "List-Id": _value(self._list_id()),
+            "Feedback-ID": self._feedback,
+        }
+        subject = cut(content.subject, content.slots)
+        # First names repeat, and so do the subjects made of them.
+        self._subject = lru_cache(_REMEMBERED_SUBJECTS)(_encode_subject)
+        self._subject_of: Callable[[Mapping[str, str]], str] = subject.fill
+        if not subject.slots:
+            fixed = subject.texts[0]
+            self._subject_of = lambda _values: fixed
         text = _encode_part(cut(content.text, content.slots))
         markup = _encode_part(cut(content.html, content.slots))
-        boundary = self._boundary(text, markup)
+        boundary = self._boundary(*text[0], *markup[0])
         self._fixed_headers = self._encode_fixed_headers(boundary)
+        if _UNSAFE_LINE.search(self._fixed_headers.encode("ascii")):
+            raise ValueError("a header field is not fit for the wire")
         self._body = _join_parts(text, markup, boundary)
-        self._fixed_subject = (
-            None if self._subject.slots else encode_text("Subject", self._subject.texts[0])
-        )
 
     def build(
         self,
@@ -90,26 +122,27 @@ class MessageTemplate:
         at: datetime,
         smtputf8: bool = False,
     ) -> bytes:
-        """Return the whole message for one recipient, with CRLF line ends.
+        """Return the whole message for one recipient, fit for the wire: see the module.
 
         Raises `NeedsSmtputf8` for an address that only such a server takes, and `ValueError` for
         one that is none.
         """
-        subject = self._fixed_subject or encode_text("Subject", self._subject.fill(values))
-        lines = [
-            self._fixed_headers,
-            encode_address("To", clean_value(name), address, smtputf8=smtputf8),
-            subject,
-            encode_date(at),
-            f"Message-ID: {self.message_id(subscriber)}",
-            *(self._list_unsubscribe(values) if self._list_mail else ()),
-        ]
-        head = "\r\n".join(lines).encode("utf-8" if smtputf8 else "ascii")
-        return head + b"\r\n\r\n" + self._body.fill(values)
+        head = (
+            f"{self._fixed_headers}\r\n{_to(name, address, smtputf8=smtputf8)}\r\n"
+            f"{self._subject(self._subject_of(values))}\r\n{encode_date(at)}\r\n"
+            f"Message-ID: <{subscriber}{self._message_id_end}\r\n"
+        )
+        if self._list_mail:
+            head += (
+                f"{self._list_unsubscribe(values)}\r\n"
+                "List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"
+            )
+        data = f"{head}\r\n".encode("utf-8" if smtputf8 else "ascii")
+        return self._body.fill(data, values)
 
     def message_id(self, subscriber: int) -> str:
         """Return the Message-ID of a delivery: the same on every try of it (A2)."""
-        return f"<{subscriber}.{self._campaign}.{self._salt}@{self._domain}>"
+        return f"<{subscriber}{self._message_id_end}"
 
     def personal_headers(
         self, *, subscriber: int, address: str, values: Mapping[str, str]
@@ -120,23 +153,19 @@ class MessageTemplate:
         for fields that may come to need them.
         """
         del subscriber, address
-        fields = [
-            *self._list_unsubscribe(values),
-            self._list_id(),
-            f"Feedback-ID: {self._feedback}",
-        ]
-        pairs = (line.replace("\r\n", "").split(": ", 1) for line in fields)
-        return {field[0]: field[1] for field in pairs}
+        return {
+            "List-Unsubscribe": _value(self._list_unsubscribe(values)),
+            "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
+            **self._fixed_personal,
+        }
 
-    def _list_unsubscribe(self, values: Mapping[str, str]) -> tuple[str, ...]:
-        targets = [values[UNSUBSCRIBE_URL]]
-        if self._identity.unsubscribe_mailto:
-            token = values[UNSUBSCRIBE_URL].rpartition("/")[2]
-            targets.append(f"mailto:{self._identity.unsubscribe_mailto}?subject={token}")
-        return (
-            encode_list_unsubscribe(*targets),
-            "List-Unsubscribe-Post: List-Unsubscribe=One-Click",
-        )
+    def _list_unsubscribe(self, values: Mapping[str, str]) -> str:
+        url = values[UNSUBSCRIBE_URL]
+        if not self._identity.unsubscribe_mailto:
+            return encode_list_unsubscribe(url)
+        token = url.rpartition("/")[2]
+        mailto = f"mailto:{self._identity.unsubscribe_mailto}?subject={token}"
+        return encode_list_unsubscribe(url, mailto)
 
     @property
     def _feedback(self) -> str:
@@ -162,17 +191,43 @@ class MessageTemplate:
             lines.append(f"List-Help: <mailto:{clean_header(identity.contact)}>")
         return "\r\n".join(lines)
 
-    def _boundary(self, *parts: _EncodedPart) -> str:
+    def _boundary(self, *pieces: bytes) -> str:
         """Return a boundary that no piece holds: quoted-printable never has `_` after `=`."""
         seed = f"{self._campaign}/{self._salt}".encode()
         mark = hashlib.sha256(seed).hexdigest()[:24]
         boundary = f"=_{mark}"
-        if any(boundary.encode() in piece for part in parts for piece in part.pieces):
+        if any(boundary.encode() in piece for piece in pieces):
             raise ValueError("the boundary occurs in the body")
         return boundary
 
 
-def _join_parts(text: _EncodedPart, markup: _EncodedPart, boundary: str) -> _EncodedPart:
+def _to(name: str, address: str, *, smtputf8: bool) -> str:
+    """Return the To field, at once for a plain name and address that fit on its line."""
+    if (
+        len(name) <= _PLAIN_NAME_LENGTH
+        and _PLAIN_NAME.fullmatch(name)
+        and _PLAIN_ADDRESS.fullmatch(address)
+    ):
+        line = f"To: {name} <{address}>" if name else f"To: <{address}>"
+        if len(line) <= LINE:
+            return line
+    return encode_address("To", clean_value(name), address, smtputf8=smtputf8)
+
+
+def _encode_subject(subject: str) -> str:
+    return encode_text("Subject", subject)
+
+
+def _value(field: str) -> str:
+    """Return a field's value on one line."""
+    return field.partition(": ")[2].replace("\r\n", "")
+
+
+_Encoded = tuple[tuple[bytes, ...], tuple[Slot, ...]]
+"""A body part as bytes, cut at its slots."""
+
+
+def _join_parts(text: _Encoded, markup: _Encoded, boundary: str) -> _Body:
     """Put the parts between their boundaries: text first, HTML last (A3, RFC 2046 §5.1.4)."""
 
     def opening(kind: str) -> bytes:
@@ -181,15 +236,15 @@ def _join_parts(text: _EncodedPart, markup: _EncodedPart, boundary: str) -> _Enc
             "Content-Transfer-Encoding: quoted-printable\r\n\r\n"
         ).encode("ascii")
 
-    pieces = list(text.pieces)
+    pieces = list(text[0])
     pieces[0] = opening("plain") + pieces[0]
-    pieces[-1] += b"\r\n" + opening("html") + markup.pieces[0]
-    pieces += markup.pieces[1:]
+    pieces[-1] += b"\r\n" + opening("html") + markup[0][0]
+    pieces += markup[0][1:]
     pieces[-1] += f"\r\n--{boundary}--\r\n".encode("ascii")
-    return _EncodedPart(tuple(pieces), text.slots + markup.slots)
+    return _Body(tuple(pieces), text[1] + markup[1])
 
 
-def _encode_part(pieces: Pieces) -> _EncodedPart:
+def _encode_part(pieces: Pieces) -> _Encoded:
     last = len(pieces.texts) - 1
     encoded = []
     for number, text in enumerate(pieces.texts):
@@ -200,31 +255,43 @@ def _encode_part(pieces: Pieces) -> _EncodedPart:
         if number < last:
             data += _SOFT_BREAK
         encoded.append(data)
-    return _EncodedPart(tuple(encoded), pieces.slots)
+    return tuple(encoded), pieces.slots
 
 
 def encode_quoted_printable(text: str) -> bytes:
     """Return a text as quoted-printable with CRLF, lines of at most 76 bytes (RFC 2045 §6.7).
 
     A space or tab at the end of a line, or of the text, is encoded, so that nothing is lost where
-    lines are joined or trimmed; every line end of any kind becomes one CRLF (A12).
+    lines are joined or trimmed; so is a dot at the start of a line, which SMTP would double
+    (A12). Every line end of any kind becomes one CRLF.
     """
-    if len(text) <= 60 and text.isascii() and text.isalnum():
+    if (
+        len(text) < _LONGEST_LINE
+        and text.isascii()
+        and text.isprintable()
+        and "=" not in text
+        and text[:1] != "."
+        and text[-1:] != " "
+    ):
         return text.encode("ascii")
     unified = text.replace("\r\n", "\n").replace("\r", "\n")
     # istext=True keeps line ends; it also wraps at 76 including the soft break's sign.
-    data = quopri.encodestring(unified.encode("utf-8", "replace"))
+    data = binascii.b2a_qp(unified.encode("utf-8", "replace"), False, True, False)
     if data.endswith((b" ", b"\t")):
         data = data[:-1] + b"=%02X" % data[-1]
-    lines = [_within_limit(line) for line in data.split(b"\n")]
-    return b"\r\n".join(lines)
+    return b"\r\n".join(piece for line in data.split(b"\n") for piece in _fit_lines(line))
 
 
-def _within_limit(line: bytes) -> bytes:
-    """Break a line that its encoded last space made one or two bytes too long."""
-    if len(line) <= 76:
-        return line
-    cut_at = 75
-    if match := _HEX.search(line[:cut_at]):
-        cut_at = match.start()
-    return line[:cut_at] + b"=\r\n" + line[cut_at:]
+def _fit_lines(line: bytes) -> Iterator[bytes]:
+    """Hide a dot at the start, and break a line that an encoded dot or space made too long."""
+    while True:
+        if line.startswith(b"."):
+            line = b"=2E" + line[1:]
+        if len(line) <= _LONGEST_LINE:
+            yield line
+            return
+        cut_at = _LONGEST_LINE - 1
+        if match := _HEX.search(line[:cut_at]):
+            cut_at = match.start()
+        yield line[:cut_at] + b"="
+        line = line[cut_at:]
