@@ -10,6 +10,7 @@ from newsletter.audience.keys import Keys, check_suppression_key
 from newsletter.audience.lists import create_list
 from newsletter.audience.subscribers import add_subscriber
 from newsletter.clock import SettableClock
+from newsletter.delivery import ledger
 from newsletter.delivery.campaigns import Campaign, FreezeRequest, Totals, freeze
 from newsletter.delivery.campaigns import get_campaign as _get
 from newsletter.delivery.campaigns import totals as _totals
@@ -92,6 +93,13 @@ class Stage:
             not_before=not_before,
         )
         return freeze(self.database, request, self.clock.now(), actor="test")
+
+    def claim(
+        self, campaign: int, worker: ledger.Worker, *, limit: int, after: int = -1
+    ) -> ledger.Batch | None:
+        """Claim deliveries as a worker would."""
+        request = ledger.ClaimRequest(campaign, worker, limit, after)
+        return ledger.claim(self.database, request, KEYS, self.clock.now())
 
     def sender(self, provider: Provider) -> Sender:
         """Build a sender over a provider that waits for nothing."""

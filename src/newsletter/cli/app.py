@@ -18,11 +18,13 @@ from newsletter.cli import (
     db,
     digests,
     doctor,
+    domains,
     lists,
     sending,
     starting,
     subscribers,
     suppressions,
+    verify,
 )
 from newsletter.cli.workspace import Workspace
 from newsletter.errors import NewsletterError
@@ -73,7 +75,9 @@ app.add_typer(campaigns.app, name="campaigns")
 app.add_typer(lists.app, name="lists")
 app.add_typer(subscribers.app, name="subscribers")
 app.add_typer(suppressions.app, name="suppressions")
+app.add_typer(domains.app, name="domains")
 app.command()(doctor.doctor)
+app.command()(verify.verify)
 app.add_typer(db.app, name="db")
 
 

@@ -67,12 +67,16 @@ def resume(context: typer.Context, campaign: CampaignNumber, as_json: Json = Fal
 
     Also after a crash: what a dead process left is settled first, and nobody gets it twice.
     """
+    from newsletter.cli.console import say
     from newsletter.delivery.campaigns import change_status, get_campaign
     from newsletter.delivery.states import CampaignStatus
 
     workspace: Workspace = context.obj
     with workspace.database.read() as connection:
-        status = get_campaign(connection, campaign).status
+        current = get_campaign(connection, campaign)
+    status = current.status
+    if status is CampaignStatus.HELD:
+        say(f"campaign {campaign} was held: {current.status_reason}")
     if status not in (CampaignStatus.SCHEDULED, CampaignStatus.SENT):
         change_status(
             workspace.database, campaign, "resume", workspace.clock.now(), actor=workspace.actor

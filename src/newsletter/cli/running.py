@@ -33,8 +33,9 @@ def run_campaign(workspace: Workspace, campaign: int, *, as_json: bool) -> None:
         current = get_campaign(connection, campaign)
     with Progress(f"campaign {campaign}", total=current.recipients) as bar:
 
-        def show(states: Totals, running: Campaign) -> None:
-            bar.show(_settled(states), running.recipients, _note(states))
+        def show(states: Totals, running: Campaign, limits: list[str]) -> None:
+            note = ", ".join([_note(states), *limits]).removeprefix(", ")
+            bar.show(_settled(states), running.recipients, note)
 
         sender = workspace.sender(current.list_id, show)
         with _stopped_by_signals(sender.stop):
@@ -55,9 +56,11 @@ def show_campaign(workspace: Workspace, campaign: int, *, as_json: bool) -> Repo
     from newsletter.delivery.reports import build_report, summary, what_next
     from newsletter.delivery.states import DeliveryState
 
+    provider, now = workspace.settings.delivery.provider.value, workspace.clock.now()
     with workspace.database.read() as connection:
         report = build_report(connection, campaign)
-    document = summary(report.campaign, report.states)
+        limits = workspace.limits.describe(connection, provider, now)
+    document = {**summary(report.campaign, report.states), **({"limits": limits} if limits else {})}
     if as_json:
         answer_json(document)
     else:
@@ -67,11 +70,11 @@ def show_campaign(workspace: Workspace, campaign: int, *, as_json: bool) -> Repo
             f"{current.status}" + (f" ({current.status_reason})" * bool(current.status_reason))
         )
         answer(f"  {'recipients':<12}{current.recipients:>9}")
-        for state, count in document.items():
+        for state, count in summary(current, report.states).items():
             if state.upper() in DeliveryState.__members__ and count:
                 answer(f"  {state:<12}{count:>9}{_reasons(report, state)}")
         answer(f"  {'seconds':<12}{document['seconds']:>9}")
-    for line in what_next(report):
+    for line in (*limits, *what_next(report)):
         say(line)
     return report
 

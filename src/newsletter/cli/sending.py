@@ -171,6 +171,7 @@ def freeze_request(
         expires_after=delivery.expires_after,
         again=again,
         not_before=start,
+        canary=workspace.settings.brakes.canary,
     )
 
 

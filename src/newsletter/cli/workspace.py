@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from newsletter.audience.lists import MailingList
     from newsletter.audience.tokens import TokenSigner
     from newsletter.clock import Clock
+    from newsletter.delivery.limits import Limits
     from newsletter.delivery.preparing import Prepared
     from newsletter.delivery.sender import Progress, Sender
     from newsletter.providers.base import Provider
@@ -123,6 +124,7 @@ class Workspace:
     def sender(self, list_id: int, progress: Progress | None = None) -> Sender:
         """Build the sender of this process for campaigns of a list."""
         from newsletter.audience.links import personal_links
+        from newsletter.delivery.return_paths import ReturnPaths
         from newsletter.delivery.sender import Sender
 
         delivery = self.settings.delivery
@@ -139,8 +141,17 @@ class Workspace:
             flights=self.flights,
             batch_size=delivery.batch_size,
             lease=delivery.lease,
+            return_path=ReturnPaths(self.keys, self.settings.sender.bounce_domain).of,
+            limits=self.limits,
             progress=progress,
         )
+
+    @cached_property
+    def limits(self) -> Limits:
+        """What slows a send down on purpose."""
+        from newsletter.delivery.limits import open_limits
+
+        return open_limits(self.settings, self.database)
 
     @property
     def flights(self) -> Path:

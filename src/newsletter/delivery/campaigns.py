@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, literal, select, update
+from sqlalchemy import Connection, Row, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from newsletter.audience.eligibility import freeze_selection
+from newsletter.delivery.statements import freeze_audience
 from newsletter.delivery.states import (
     FINISHED,
     READY,
@@ -48,6 +49,8 @@ class FreezeRequest:
     expires_after: timedelta
     again: bool = False
     not_before: datetime | None = None
+    canary: int = 0
+    """So many get it first, alone; never more than half of the recipients (D7)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,9 @@ class Campaign:
     expires_at: datetime
     finished_at: datetime | None
     sending_ms: int
+    canary: int
+    canary_until: datetime | None
+    judged_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,19 +118,7 @@ def freeze(database: Database, request: FreezeRequest, now: datetime, *, actor: 
         with database.write() as connection:
             _refuse_second(connection, request)
             campaign = _insert_campaign(connection, request, now)
-            selection = freeze_selection(request.list_id, now).subquery()
-            connection.execute(
-                insert(deliveries).from_select(
-                    ["campaign_id", "subscriber_id", "state", "tries"],
-                    select(
-                        literal(campaign),
-                        selection.c.subscriber_id,
-                        literal(int(DeliveryState.PENDING)),
-                        literal(0),
-                    ),
-                    include_defaults=False,
-                )
-            )
+            connection.execute(freeze_audience(campaign, freeze_selection(request.list_id, now)))
             # Counted, for not every driver tells how many rows an INSERT … SELECT wrote.
             taken = totals(connection, campaign).all
             if taken == 0:
@@ -133,7 +127,9 @@ def freeze(database: Database, request: FreezeRequest, now: datetime, *, actor: 
                     fix=f"newsletter subscribers import FILE --list {request.list_name}",
                 )
             connection.execute(
-                update(campaigns).where(campaigns.c.id == campaign).values(recipients=taken)
+                update(campaigns)
+                .where(campaigns.c.id == campaign)
+                .values(recipients=taken, canary=min(request.canary, taken // 2))
             )
             record_audit(
                 connection,
@@ -241,6 +237,9 @@ _SUMMARY = (
         campaigns.c.expires_at,
         campaigns.c.finished_at,
         campaigns.c.sending_ms,
+        campaigns.c.canary,
+        campaigns.c.canary_until,
+        campaigns.c.judged_at,
     )
     .join(digests, digests.c.id == campaigns.c.digest_id)
     .join(lists, lists.c.id == campaigns.c.list_id)
@@ -313,6 +312,8 @@ def change_status(
         if _is_there_already(current.status, word):
             return current.status
         status = next_status(campaign, current.status, word)
+        if word == "resume" and current.not_before is not None and current.not_before > now:
+            status = CampaignStatus.SCHEDULED
         values: dict[str, Any] = {"status": status, "status_reason": reason}
         if status in FINISHED:
             values["finished_at"] = now

@@ -81,18 +81,13 @@ class FlightLog:
     def land(self, outcome: Outcome) -> None:
         """Note an answer. When it cannot be kept, the ledger's own record must do."""
         self.record.landed[outcome.delivery.subscriber] = outcome
-        line = json.dumps(
-            [
-                outcome.delivery.subscriber,
-                outcome.kind,
-                outcome.code,
-                outcome.status,
-                outcome.detail,
-                outcome.provider_id,
-            ],
-            ensure_ascii=True,
-        )
-        self._append("A " + line)
+        self._append(_answer_line(outcome))
+
+    def land_all(self, outcomes: Sequence[Outcome]) -> None:
+        """Note the answers of one call in one write."""
+        if outcomes:
+            self.record.landed.update((o.delivery.subscriber, o) for o in outcomes)
+            self._append("\n".join(map(_answer_line, outcomes)))
 
     def discard(self) -> None:
         """Close and remove the file: everything it says is in the ledger."""
@@ -109,6 +104,11 @@ class FlightLog:
             raise _cannot_write(self.path, error) from None
         if written != len(data):
             raise _cannot_write(self.path, OSError(28, "no space left on device"))
+
+
+def _answer_line(outcome: Outcome) -> str:
+    words = (outcome.code, outcome.status, outcome.detail, outcome.provider_id)
+    return f"A {outcome.delivery.subscriber} {outcome.kind} {json.dumps(words)}"
 
 
 def log_path(folder: Path, worker: str) -> Path:
@@ -145,16 +145,13 @@ def _parse(lines: Sequence[str], campaign: int) -> FlightRecord:
                 record.landed.pop(subscriber, None)
         elif kind == "A":
             try:
-                subscriber, outcome, code, status, detail, provider_id = json.loads(rest)
-            except ValueError:
+                number, outcome, words = rest.split(" ", 2)
+                code, status, detail, provider_id = json.loads(words)
+                delivery, landed = DeliveryId(campaign, int(number)), OutcomeKind(outcome)
+            except (ValueError, TypeError):
                 continue
-            record.landed[subscriber] = Outcome(
-                DeliveryId(campaign, subscriber),
-                OutcomeKind(outcome),
-                code,
-                status,
-                detail,
-                provider_id,
+            record.landed[delivery.subscriber] = Outcome(
+                delivery, landed, code, status, detail, provider_id
             )
     return record
 

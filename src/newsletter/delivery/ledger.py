@@ -6,26 +6,36 @@ Each function is one transaction. A claim is durable before it returns (G3); a r
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, or_, select, update
+from sqlalchemy import Connection, bindparam, case, func, insert, or_, select, update
 
-from newsletter.audience.eligibility import Recipient, Skip, recheck
+from newsletter.audience.eligibility import Recipient, Skip, Standing, judge_standings
 from newsletter.audience.keys import Keys
-from newsletter.delivery.retries import next_try
+from newsletter.delivery.domains import domain_of
+from newsletter.delivery.outcomes import RETRY_MARK, plain_answer, row_of
+from newsletter.delivery.statements import (
+    READY_ROWS,
+    RECORD_PLAIN,
+    RECORD_ROWS,
+    among,
+    claim_rows,
+    lease_end,
+    record_accepted,
+)
 from newsletter.delivery.states import READY, CampaignStatus, DeliveryState, Move, before
+from newsletter.errors import StorageError
 from newsletter.providers.base import Outcome, OutcomeKind
 from newsletter.storage.database import Database
-from newsletter.storage.tables import attempts, campaigns, deliveries, events
+from newsletter.storage.tables import attempts, campaigns, deliveries, events, subscribers
 
-MESSAGE_TRIES = 3
-"""After so many refusals of the message itself a delivery is rejected instead of deferred."""
+HELD_DOMAIN = "domain held"
+"""`reason` of a row that waits because its domain refuses us as a whole (D6)."""
 
-RETRY_MARK = "retry"
-"""`reason` of a row that goes out a second time after its answer was lost: once only (G8)."""
+# A row on its second way keeps the mark of it: it must never go out a third time (G8).
+_HELD_REASON = case((deliveries.c.reason == RETRY_MARK, RETRY_MARK), else_=HELD_DOMAIN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,58 +60,67 @@ class Worker:
     lease: timedelta
 
 
-def claim(
-    database: Database,
-    campaign: int,
-    worker: Worker,
-    keys: Keys,
-    now: datetime,
-    *,
-    limit: int,
-    after: int = -1,
-) -> Batch | None:
-    """Take up to `limit` ready deliveries behind subscriber `after`, in the ledger's order.
+@dataclass(frozen=True, slots=True)
+class ClaimRequest:
+    """What is to be claimed: up to `limit` ready rows behind subscriber `after`.
+
+    `held` names remote domains that are left alone, with the end of their hold (D6).
+    """
+
+    campaign: int
+    worker: Worker
+    limit: int
+    after: int = -1
+    held: Mapping[str, datetime] = field(default_factory=dict)
+
+
+def claim(database: Database, request: ClaimRequest, keys: Keys, now: datetime) -> Batch | None:
+    """Take ready deliveries in the ledger's order.
 
     Membership and suppression are re-read in the same transaction (C9): who left is `skipped`
     with the reason. Returns None when nothing is ready there, or the campaign does not send.
     """
     with database.write(durable=True) as connection:
-        row = connection.execute(
-            select(campaigns.c.status, campaigns.c.list_id).where(campaigns.c.id == campaign)
-        ).one()
-        if row.status != CampaignStatus.SENDING:
-            return None
-        ready = (
-            select(deliveries.c.subscriber_id)
-            .where(
-                deliveries.c.campaign_id == campaign,
-                deliveries.c.subscriber_id > after,
-                deliveries.c.state.in_(READY),
-                or_(deliveries.c.not_before.is_(None), deliveries.c.not_before <= now),
-            )
-            .order_by(deliveries.c.subscriber_id)
-            .limit(limit)
-            .with_for_update(skip_locked=True)
-        )
-        subscribers = list(connection.execute(ready).scalars())
-        if not subscribers:
-            return None
-        verdicts = recheck(connection, row.list_id, subscribers, keys, now)
-        recipients = tuple(v for v in verdicts.values() if isinstance(v, Recipient))
-        skips = {s: v for s, v in verdicts.items() if isinstance(v, Skip)}
-        _skip(connection, campaign, skips)
-        attempt = _open_attempt(connection, campaign, worker, now, recipients)
-        return Batch(
-            attempt=attempt,
-            campaign=campaign,
-            recipients=recipients,
-            skipped=len(skips),
-            lease_until=now + worker.lease,
-            last=subscribers[-1],
-        )
+        return claim_in(connection, request, keys, now)
 
 
-def _skip(connection: Connection, campaign: int, skips: dict[int, Skip]) -> None:
+def claim_in(
+    connection: Connection, request: ClaimRequest, keys: Keys, now: datetime
+) -> Batch | None:
+    """Do what `claim` does inside the caller's transaction, which must be durable."""
+    campaign = request.campaign
+    row = connection.execute(
+        select(campaigns.c.status, campaigns.c.list_id).where(campaigns.c.id == campaign)
+    ).one()
+    if row.status != CampaignStatus.SENDING or request.limit <= 0:
+        return None
+    bound = {
+        "campaign": campaign,
+        "list": row.list_id,
+        "after": request.after,
+        "now": now,
+        "limit": request.limit,
+    }
+    standings = [*map(Standing._make, connection.execute(READY_ROWS, bound).all())]
+    if not standings:
+        return None
+    verdict = judge_standings(connection, standings, keys, now)
+    _skip(connection, campaign, verdict.skips)
+    recipients = verdict.recipients
+    if request.held:
+        recipients = _leave_held(connection, request, recipients)
+    attempt, until = _open_attempt(connection, request, now, recipients)
+    return Batch(
+        attempt=attempt,
+        campaign=campaign,
+        recipients=tuple(recipients),
+        skipped=len(verdict.skips),
+        lease_until=until,
+        last=standings[-1].subscriber,
+    )
+
+
+def _skip(connection: Connection, campaign: int, skips: Sequence[Skip]) -> None:
     if skips:
         connection.execute(
             update(deliveries)
@@ -111,41 +130,64 @@ def _skip(connection: Connection, campaign: int, skips: dict[int, Skip]) -> None
                 deliveries.c.state.in_(before(Move.SKIP)),
             )
             .values(state=DeliveryState.SKIPPED, reason=bindparam("b_reason"), not_before=None),
-            [{"b_subscriber": s, "b_reason": skip.reason} for s, skip in skips.items()],
+            [{"b_subscriber": skip.subscriber, "b_reason": skip.reason} for skip in skips],
         )
 
 
+def _leave_held(
+    connection: Connection, request: ClaimRequest, recipients: Sequence[Recipient]
+) -> list[Recipient]:
+    """Put off those whose domain is held; returns the others."""
+    by_end: dict[datetime, list[int]] = {}
+    others = []
+    for recipient in recipients:
+        until = request.held.get(domain_of(recipient.address))
+        if until is None:
+            others.append(recipient)
+        else:
+            by_end.setdefault(until, []).append(recipient.subscriber)
+    for until, chosen in by_end.items():
+        connection.execute(
+            update(deliveries)
+            .where(
+                deliveries.c.campaign_id == request.campaign,
+                among(connection, deliveries.c.subscriber_id, chosen),
+            )
+            .values(state=DeliveryState.DEFERRED, not_before=until, reason=_HELD_REASON)
+        )
+    return others
+
+
 def _open_attempt(
-    connection: Connection,
-    campaign: int,
-    worker: Worker,
-    now: datetime,
-    recipients: Sequence[Recipient],
-) -> int:
+    connection: Connection, request: ClaimRequest, now: datetime, recipients: Sequence[Recipient]
+) -> tuple[int, datetime]:
+    worker = request.worker
+    until = lease_end(connection, now, worker.lease)
     attempt: int = connection.execute(
         insert(attempts)
         .values(
-            campaign_id=campaign,
+            campaign_id=request.campaign,
             worker=worker.name,
             boot_id=worker.boot_id,
             size=len(recipients),
             claimed_at=now,
-            lease_until=now + worker.lease,
+            lease_until=until,
             finished_at=None if recipients else now,
         )
         .returning(attempts.c.id)
     ).scalar_one()
     if recipients:
-        connection.execute(
-            update(deliveries)
-            .where(
-                deliveries.c.campaign_id == campaign,
-                deliveries.c.subscriber_id.in_([r.subscriber for r in recipients]),
-                deliveries.c.state.in_(READY),
+        chosen = [recipient.subscriber for recipient in recipients]
+        taken = connection.execute(
+            claim_rows(connection, chosen, now),
+            {"b_campaign": request.campaign, "b_attempt": attempt},
+        ).rowcount
+        if taken != len(chosen):
+            raise StorageError(
+                f"{taken} rows were claimed instead of {len(chosen)}: nothing of them was sent",
+                fix="newsletter verify",
             )
-            .values(state=DeliveryState.CLAIMED, attempt_id=attempt, not_before=None)
-        )
-    return attempt
+    return attempt, until
 
 
 def record(
@@ -178,33 +220,35 @@ def record_in(
     provider: str,
 ) -> int:
     """Do what `record` does inside the caller's transaction."""
-    tries = _tries(connection, batch, outcomes)
-    rows = [
-        _row(outcome, tries.get(outcome.delivery.subscriber, (0, None)), now, jitter)
-        for outcome in outcomes
-    ]
-    statement = (
-        update(deliveries)
-        .where(
-            deliveries.c.campaign_id == batch.campaign,
-            deliveries.c.subscriber_id == bindparam("b_subscriber"),
-            deliveries.c.state == DeliveryState.CLAIMED,
-            deliveries.c.attempt_id == batch.attempt,
-        )
-        .values(
-            state=bindparam("b_state"),
-            tries=bindparam("b_tries"),
-            not_before=bindparam("b_not_before"),
-            reason=bindparam("b_reason"),
-            answer=bindparam("b_answer"),
-        )
-    )
-    taken = connection.execute(statement, rows).rowcount
-    if taken != len(rows):
+    plain: list[int] = []
+    answered: list[tuple[int, str]] = []
+    others: list[Outcome] = []
+    for outcome in outcomes:
+        if outcome.kind is not OutcomeKind.ACCEPTED:
+            others.append(outcome)
+        elif answer := plain_answer(outcome):
+            answered.append((outcome.delivery.subscriber, answer))
+        else:
+            plain.append(outcome.delivery.subscriber)
+    taken = 0
+    fence = {"b_campaign": batch.campaign, "b_attempt": batch.attempt}
+    if plain:
+        statement = RECORD_PLAIN.where(among(connection, deliveries.c.subscriber_id, plain))
+        taken += connection.execute(statement, fence).rowcount
+    if answered:
+        taken += record_accepted(connection, batch.campaign, batch.attempt, answered)
+    if others:
+        tries = _tries(connection, batch, others)
+        rows = [
+            {**fence, **row_of(o, *tries.get(o.delivery.subscriber, (0, None)), now, jitter)}
+            for o in others
+        ]
+        taken += connection.execute(RECORD_ROWS, rows).rowcount
+    if taken != len(outcomes):
         _keep_late(connection, batch, outcomes, now, provider)
-    ids = sorted({o.provider_id for o in outcomes if o.provider_id and o.code == 202})
+    ids = {o.provider_id for o in outcomes if o.code == 202 and o.provider_id}
     if ids:
-        _note_provider_ids(connection, batch.attempt, ids)
+        _note_provider_ids(connection, batch.attempt, sorted(ids))
     return taken
 
 
@@ -221,45 +265,6 @@ def _tries(
         )
     )
     return {row.subscriber_id: (row.tries, row.reason) for row in rows}
-
-
-def _row(
-    outcome: Outcome, earlier: tuple[int, str | None], now: datetime, jitter: float
-) -> dict[str, Any]:
-    """Decide the ledger row of one outcome; the heart of the sending policy, without a database."""
-    tries, mark = earlier
-    state, reason, not_before = DeliveryState.ACCEPTED, None, None
-    match outcome.kind:
-        case OutcomeKind.ACCEPTED:
-            pass
-        case OutcomeKind.REJECTED_RECIPIENT:
-            state, reason = DeliveryState.REJECTED, "recipient"
-        case OutcomeKind.REJECTED_MESSAGE if tries + 1 >= MESSAGE_TRIES:
-            state, reason, tries = DeliveryState.REJECTED, "message", tries + 1
-        case OutcomeKind.DEFERRED | OutcomeKind.REJECTED_MESSAGE:
-            state, tries = DeliveryState.DEFERRED, tries + 1
-            reason = "message" if outcome.kind is OutcomeKind.REJECTED_MESSAGE else mark
-            not_before = next_try(now, tries, jitter=jitter, retry_after=outcome.retry_after)
-        case OutcomeKind.NOT_SENT:
-            state, reason = DeliveryState.PENDING, mark
-        case OutcomeKind.UNKNOWN:
-            state, reason = DeliveryState.UNKNOWN, "retried" if mark == RETRY_MARK else "no answer"
-    return {
-        "b_subscriber": outcome.delivery.subscriber,
-        "b_state": state,
-        "b_tries": tries,
-        "b_not_before": not_before,
-        "b_reason": reason,
-        "b_answer": _answer(outcome),
-    }
-
-
-def _answer(outcome: Outcome) -> str | None:
-    """Keep the other side's words where they say more than that it was taken."""
-    if outcome.kind is OutcomeKind.ACCEPTED and not outcome.detail:
-        return None
-    parts = [str(outcome.code) if outcome.code else "", outcome.status or "", outcome.detail]
-    return " ".join(part for part in parts if part)[:400] or None
 
 
 def _keep_late(
@@ -305,7 +310,9 @@ def _keep_late(
                     deliveries.c.state == DeliveryState.UNKNOWN,
                     deliveries.c.attempt_id == batch.attempt,
                 )
-                .values(state=DeliveryState.ACCEPTED, reason="evidence", answer=_answer(outcome))
+                .values(
+                    state=DeliveryState.ACCEPTED, reason="evidence", answer=plain_answer(outcome)
+                )
             )
 
 
@@ -318,12 +325,57 @@ def _note_provider_ids(connection: Connection, attempt: int, ids: Sequence[str])
     connection.execute(update(attempts).where(attempts.c.id == attempt).values(provider_ids=merged))
 
 
-def close_attempt(database: Database, batch: Batch, now: datetime) -> None:
-    """Say that every delivery of the batch is recorded."""
-    with database.write(durable=False) as connection:
-        connection.execute(
-            update(attempts).where(attempts.c.id == batch.attempt).values(finished_at=now)
+def close_attempt_in(connection: Connection, batch: Batch, now: datetime) -> None:
+    """Say, inside the caller's transaction, that every delivery of the batch is recorded."""
+    connection.execute(
+        update(attempts).where(attempts.c.id == batch.attempt).values(finished_at=now)
+    )
+
+
+def put_off(
+    connection: Connection, batch: Batch, subscribers: Collection[int], until: datetime
+) -> None:
+    """Defer claimed rows whose domain was held meanwhile; they had no try of their own (D6)."""
+    connection.execute(
+        update(deliveries)
+        .where(
+            deliveries.c.campaign_id == batch.campaign,
+            deliveries.c.state == DeliveryState.CLAIMED,
+            deliveries.c.attempt_id == batch.attempt,
+            among(connection, deliveries.c.subscriber_id, list(subscribers)),
         )
+        .values(state=DeliveryState.DEFERRED, not_before=until, reason=_HELD_REASON)
+    )
+
+
+def make_due(connection: Connection, domain: str) -> int:
+    """Let deliveries that wait for a held domain be tried at once; returns how many."""
+    theirs = select(subscribers.c.id).where(
+        subscribers.c.address_key.endswith(f"@{domain}", autoescape=True)
+    )
+    return connection.execute(
+        update(deliveries)
+        .where(
+            deliveries.c.state == DeliveryState.DEFERRED,
+            deliveries.c.reason.in_([HELD_DOMAIN, RETRY_MARK]),
+            deliveries.c.subscriber_id.in_(theirs),
+        )
+        .values(not_before=None)
+    ).rowcount
+
+
+def count_ready(connection: Connection, campaign: int, now: datetime) -> int:
+    """Return how many deliveries could be claimed now."""
+    ready: int = connection.execute(
+        select(func.count())
+        .select_from(deliveries)
+        .where(
+            deliveries.c.campaign_id == campaign,
+            deliveries.c.state.in_(READY),
+            or_(deliveries.c.not_before.is_(None), deliveries.c.not_before <= now),
+        )
+    ).scalar_one()
+    return ready
 
 
 def expire(database: Database, campaign: int) -> int:

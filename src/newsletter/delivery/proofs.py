@@ -75,6 +75,9 @@ class _NoFlight:
     def land(self, outcome: Outcome) -> None:
         """Note nothing."""
 
+    def land_all(self, outcomes: Sequence[Outcome]) -> None:
+        """Note nothing."""
+
 
 def send_test(
     prepared: Prepared, content: EmailContent, provider: Provider, *, address: str, name: str

@@ -18,6 +18,7 @@ from sqlalchemy import Connection, Row, select, update
 from newsletter.delivery.campaigns import load_mailing
 from newsletter.delivery.flight import FlightRecord, read_flight
 from newsletter.delivery.ledger import Batch, record_in
+from newsletter.delivery.statements import database_time
 from newsletter.delivery.states import DeliveryState
 from newsletter.providers.base import DeliveryId, Mailing, Outcome, OutcomeKind, Provider
 from newsletter.storage.database import Database
@@ -62,7 +63,7 @@ def recover(
     with database.read() as connection:
         query = select(attempts).where(attempts.c.finished_at.is_(None))
         if not others_are_dead:
-            query = query.where(attempts.c.lease_until < now)
+            query = query.where(attempts.c.lease_until < database_time(connection, now))
         dead = connection.execute(query.order_by(attempts.c.id)).all()
     counts: Counter[OutcomeKind] = Counter()
     for attempt in dead:

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 
-from newsletter.audience.eligibility import Recipient, freeze_selection, recheck
+from newsletter.audience.eligibility import freeze_selection, recheck
 from newsletter.audience.keys import Keys
 from newsletter.storage.database import Database
 
@@ -30,7 +30,6 @@ def rehearse(database: Database, list_id: int, keys: Keys, now: datetime) -> Reh
         for start in range(0, len(chosen), CHUNK):
             chunk = chosen[start : start + CHUNK]
             recipients += len(chunk)
-            for verdict in recheck(connection, list_id, chunk, keys, now).values():
-                if not isinstance(verdict, Recipient):
-                    skips[verdict.reason] += 1
+            verdict = recheck(connection, list_id, chunk, keys, now)
+            skips.update(skip.reason for skip in verdict.skips)
     return Rehearsal(recipients, dict(skips))

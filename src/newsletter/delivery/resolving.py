@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import select, update
 
 from newsletter.delivery.campaigns import Campaign, change_status, get_campaign
-from newsletter.delivery.ledger import RETRY_MARK
+from newsletter.delivery.outcomes import RETRIED, RETRY_MARK
 from newsletter.delivery.states import CampaignStatus, DeliveryState, Move, before
 from newsletter.errors import DeliveryError
 from newsletter.storage.audit import record_audit
@@ -81,7 +81,7 @@ def retry_by_policy(
             .where(
                 deliveries.c.campaign_id == campaign.id,
                 deliveries.c.state == DeliveryState.UNKNOWN,
-                deliveries.c.reason != "retried",
+                deliveries.c.reason != RETRIED,
                 deliveries.c.attempt_id.in_(old),
             )
             .values(state=DeliveryState.PENDING, reason=RETRY_MARK)
@@ -133,7 +133,7 @@ def decide_unknown(
             deliveries.c.state.in_(set(before(move)) & {DeliveryState.UNKNOWN}),
         )
         if decision == "retry":
-            statement = statement.where(deliveries.c.reason != "retried")
+            statement = statement.where(deliveries.c.reason != RETRIED)
         if only is not None:
             statement = statement.where(deliveries.c.subscriber_id.in_(list(only)))
         settled = connection.execute(statement.values(state=state, reason=reason)).rowcount

@@ -1,4 +1,4 @@
-"""The send loop: claim a batch, hand it to the provider, record what became of it, go on.
+"""The sender of one process: takes the right to send, settles what dead workers left, runs lanes.
 
 It ends when nothing more can be done now; what is left then (deferred until later, unknown) is
 named by the totals. It can be told to stop and finishes what is on the wire (G6).
@@ -7,7 +7,6 @@ named by the totals. It can be told to stop and finishes what is on the wire (G6
 from __future__ import annotations
 
 import os
-import random
 import secrets
 import socket
 import threading
@@ -20,10 +19,10 @@ from pathlib import Path
 
 from sqlalchemy import update
 
-from newsletter.audience.eligibility import Recipient
 from newsletter.audience.keys import Keys
 from newsletter.clock import Clock
 from newsletter.delivery import ledger
+from newsletter.delivery.brakes import judge_canary
 from newsletter.delivery.campaigns import (
     Campaign,
     Totals,
@@ -32,41 +31,39 @@ from newsletter.delivery.campaigns import (
     load_mailing,
     totals,
 )
+from newsletter.delivery.canary import begin_wait, count_judged, count_taken, note_judged
+from newsletter.delivery.course import Course, Links, Outfit, ReturnPath
+from newsletter.delivery.domains import held_domains
 from newsletter.delivery.flight import FlightLog, boot_id
+from newsletter.delivery.holding import guard_copy
+from newsletter.delivery.lanes import Lane
+from newsletter.delivery.limits import Limits
 from newsletter.delivery.locking import sender_lock
 from newsletter.delivery.recovery import Recovered, Scene, recover
 from newsletter.delivery.resolving import retry_by_policy
 from newsletter.delivery.states import UNSETTLED, CampaignStatus, DeliveryState
 from newsletter.errors import NewsletterError, ProviderError, StorageError, TryAgainLater
 from newsletter.logs import get_logger
-from newsletter.providers.base import (
-    AccountProblem,
-    DeliveryId,
-    Envelope,
-    Mailing,
-    Outcome,
-    OutcomeKind,
-    Provider,
-    Unavailable,
-)
-from newsletter.rendering.content import ListIdentity
+from newsletter.providers.base import Provider
+from newsletter.storage.copies import CopyMark
 from newsletter.storage.database import Database
 from newsletter.storage.tables import campaigns
 
 log = get_logger("delivery")
 
-RECORD_EVERY = 200
-"""Outcomes written in one relaxed transaction; what a kill catches is in the flight log."""
-RECORD_SECONDS = 0.25
 TELL_SECONDS = 1.0
-REFUSALS_IN_A_ROW = 5
-"""So many refusals of the message itself, one after the other, pause the campaign (G10)."""
-WAITS_IN_A_ROW = 5
-"""So often the sender waits for an absent provider without any progress before it gives up."""
+TELL_SHARE = 20
+"""Counting walks the ledger: at least so many times longer is sent than counted."""
+DRAIN_SECONDS = 25.0
+"""How long a stop waits for answers to what is on the wire before it breaks off (G6)."""
+LOOK_SECONDS = 0.05
 
-Links = Callable[[ListIdentity, Recipient], dict[str, str]]
-"""Makes the personal links (`unsubscribe_url`, `preferences_url`) of a recipient."""
-Progress = Callable[[Totals, Campaign], None]
+Progress = Callable[[Totals, Campaign, list[str]], None]
+"""Told how far it is: states, the campaign, and the limits in force."""
+
+
+def _to_the_sender(_delivery: object) -> str:
+    return ""
 
 
 @dataclass(slots=True)
@@ -81,19 +78,23 @@ class Sender:
     flights: Path
     batch_size: int | None
     lease: timedelta
+    return_path: ReturnPath = _to_the_sender
+    limits: Limits = field(default_factory=Limits)
     stop: threading.Event = field(default_factory=threading.Event)
-    wait: Callable[[float], None] | None = None
-    """How to wait for a provider, in seconds; by default until then or `stop`."""
+    wait: Callable[[float], object] | None = None
+    """How to wait for a provider or a canary, in seconds; by default until then or `stop`."""
     progress: Progress | None = None
-    _told: float = 0.0
+    _tell_at: float = 0.0
 
     def run(self, campaign: int) -> Recovered:
         """Send a campaign as far as it goes now; first settles what dead workers left.
 
-        Raises `TryAgainLater` when another process sends or the provider stays away, and
-        `ProviderError` when it refuses our account: the campaign is paused then.
+        Raises `TryAgainLater` when another process sends, the provider stays away or today's
+        warm-up is used up, and `ProviderError` when it refuses our account: the campaign is
+        paused then. A campaign that a brake paused is told by its status alone.
         """
         with sender_lock(self.database) as alone:
+            self._guard(campaign)
             recovered = recover(
                 self.database,
                 Scene(self.flights, self.provider, boot_id()),
@@ -106,6 +107,24 @@ class Sender:
                 self._send_all(campaign)
             self._finish(campaign)
             return recovered
+
+    def _guard(self, campaign: int) -> None:
+        """Refuse to send from a copy of the database that nobody announced (G19)."""
+        report = guard_copy(self.database, self.clock.now(), "sender")
+        if report is not None:
+            report.refuse(campaign)
+
+    @contextmanager
+    def _marked(self, campaign: int) -> Iterator[Callable[[int], None]]:
+        """Give what keeps the mark beside an embedded database up with its claims."""
+        if self.database.path is None:
+            yield lambda _attempt: None
+            return
+        mark = CopyMark(self.database.path)
+        try:
+            yield lambda attempt: mark.note_claim(attempt, campaign)
+        finally:
+            mark.close()
 
     @contextmanager
     def _timed(self, campaign: int) -> Iterator[None]:
@@ -122,135 +141,128 @@ class Sender:
                 )
 
     def _send_all(self, campaign: int) -> None:
-        worker = ledger.Worker(
-            f"{socket.gethostname()[:30]}-{os.getpid()}-{secrets.token_hex(4)}",
-            boot_id(),
-            self.lease,
-        )
         with self.database.read() as connection:
             current = get_campaign(connection, campaign)
-            if current.status is CampaignStatus.SENDING and current.provider != self.provider.name:
-                raise _other_provider(current, self.provider.name)
-            mailing = load_mailing(connection, campaign)
-        flight = FlightLog(self.flights, worker.name)
+        if current.status is not CampaignStatus.SENDING:
+            return
+        if current.provider != self.provider.name:
+            raise _other_provider(current, self.provider.name)
         retry_by_policy(self.database, current, self.clock.now(), wait=self.lease)
+        again = True
+        with self._marked(campaign) as claimed:
+            while again and not self.stop.is_set():
+                course = self._open_course(campaign)
+                self._drive(course, list(self._lanes(course, claimed)))
+                self._meet(course)
+                again = self._canary_passed(course)
+
+    def _open_course(self, campaign: int) -> Course:
+        with self.database.read() as connection:
+            current = get_campaign(connection, campaign)
+            settled, hard = count_judged(connection, campaign)
+            held = held_domains(connection, self.clock.now())
+            return Course(
+                current,
+                load_mailing(connection, campaign),
+                {domain: hold.until for domain, hold in held.items()},
+                settled,
+                hard,
+                judged=current.judged_at is not None,
+                stop=self.stop,
+            )
+
+    def _drive(self, course: Course, lanes: list[Lane]) -> None:
+        """Run the lanes until each has ended; a stop that takes too long breaks off the wire."""
+        threads = [
+            threading.Thread(target=lane.run, name=f"lane-{number}")
+            for number, lane in enumerate(lanes)
+        ]
+        for thread in threads:
+            thread.start()
+        drain: float | None = None
         try:
-            self._work(current, mailing, worker, flight)
-        except (ProviderError, TryAgainLater):
-            if flight.settled:
-                flight.discard()
+            for thread in threads:
+                while thread.is_alive():
+                    if drain is None and self.stop.is_set():
+                        course.end.set()
+                        drain = time.monotonic() + DRAIN_SECONDS
+                    if drain is not None and time.monotonic() > drain:
+                        self.provider.interrupt()
+                        drain = float("inf")
+                    self._tell(course)
+                    thread.join(LOOK_SECONDS)
+        except BaseException:
+            # A second signal: what is on the wire becomes unknown, and everything is recorded.
+            course.end.set()
+            self.provider.interrupt()
+            for thread in threads:
+                thread.join()
             raise
-        # After any other error the log stays: the next process reads it.
-        flight.discard()
 
-    def _work(
-        self, current: Campaign, mailing: Mailing, worker: ledger.Worker, flight: FlightLog
-    ) -> None:
-        after, waits, refusals = -1, 0, _Refusals()
-        while not self.stop.is_set():
-            now = self.clock.now()
-            if now >= current.expires_at:
-                expired = ledger.expire(self.database, current.id)
-                log.warning("campaign_expired", campaign=current.id, deliveries=expired)
-                return
-            limit = min(self.batch_size or 10_000, self.provider.batch_limit)
-            batch = ledger.claim(
-                self.database, current.id, worker, self.keys, now, limit=limit, after=after
-            )
-            if batch is None:
-                if after < 0:
-                    return
-                # Once more from the start: rows given back, deferrals that have come due.
-                after = -1
-                continue
-            after = batch.last
-            if batch.recipients:
-                flight.begin(batch.attempt)
-                problem = self._deliver(batch, mailing, flight, refusals)
-                waits = waits + 1 if isinstance(problem, Unavailable) else 0
-                self._meet(current, problem, refusals, waits)
-                if problem is not None:
-                    after = -1
-            self._tell(current.id)
-
-    def _deliver(
-        self, batch: ledger.Batch, mailing: Mailing, flight: FlightLog, refusals: _Refusals
-    ) -> AccountProblem | Unavailable | None:
-        """Send one batch; afterwards each of its rows has a state that is true."""
-        envelopes = [self._envelope(mailing, recipient) for recipient in batch.recipients]
-        waiting = {envelope.delivery.subscriber for envelope in envelopes}
-        buffer: list[Outcome] = []
-        last = time.monotonic()
-        problem: AccountProblem | Unavailable | None = None
-        outcomes = self.provider.send(mailing, envelopes, flight)
-        try:
-            for outcome in outcomes:
-                waiting.discard(outcome.delivery.subscriber)
-                refusals.note(outcome)
-                buffer.append(outcome)
-                if len(buffer) >= RECORD_EVERY or time.monotonic() - last > RECORD_SECONDS:
-                    self._record(batch, buffer)
-                    buffer, last = [], time.monotonic()
-                    self._tell(batch.campaign)
-                if self.stop.is_set() or refusals.too_many:
-                    break
-        except (AccountProblem, Unavailable) as raised:
-            problem = raised
-        finally:
-            _close(outcomes)
-            self._record(batch, buffer + _rest(batch.campaign, waiting, flight))
-            ledger.close_attempt(self.database, batch, self.clock.now())
-            flight.settled = True
-        return problem
-
-    def _record(self, batch: ledger.Batch, outcomes: list[Outcome]) -> None:
-        ledger.record(
+    def _lanes(self, course: Course, claimed: Callable[[int], None]) -> Iterator[Lane]:
+        outfit = Outfit(
             self.database,
-            batch,
-            outcomes,
-            self.clock.now(),
-            jitter=random.random(),  # noqa: S311 - spreads retries, guards nothing
-            provider=self.provider.name,
+            self.provider,
+            self.keys,
+            self.clock,
+            self.links,
+            self.return_path,
+            self.limits,
+            batch_size=self.batch_size or self.provider.batch_limit,
+            wait=self.wait,
+            claimed=claimed,
         )
+        process = f"{socket.gethostname()[:30]}-{os.getpid()}-{secrets.token_hex(4)}"
+        for number in range(self.provider.lanes):
+            worker = ledger.Worker(f"{process}-{number}", boot_id(), self.lease)
+            # Before its first claim: a missing log proves nothing, an empty one does.
+            yield Lane(outfit, course, worker, FlightLog(self.flights, worker.name))
 
-    def _envelope(self, mailing: Mailing, recipient: Recipient) -> Envelope:
-        values = {**recipient.values, **self.links(mailing.identity, recipient)}
-        return Envelope(
-            delivery=DeliveryId(mailing.campaign, recipient.subscriber),
-            address=recipient.address,
-            name=recipient.name,
-            values=values,
-        )
+    def _meet(self, course: Course) -> None:
+        """Act on what ended the lanes: pause for our own faults, tell what time will mend."""
+        campaign = course.campaign.id
+        if course.crash is not None:
+            raise course.crash
+        if course.account is not None:
+            problem = course.account
+            self._pause(campaign, problem.problem)
+            raise ProviderError(
+                f"{problem.problem}; campaign {campaign} is paused, nobody was lost",
+                fix=problem.fix or f"correct it, then: newsletter campaigns resume {campaign}",
+            )
+        if course.refusals.too_many:
+            refusals = course.refusals
+            reason = f"the provider refused the message {refusals.count} times in a row"
+            self._pause(campaign, f"{reason}: {refusals.words}")
+            raise ProviderError(
+                f"{reason} ({refusals.words}); campaign {campaign} is paused",
+                fix=f"correct the cause, then: newsletter campaigns resume {campaign}",
+            )
+        if self.clock.now() >= course.campaign.expires_at:
+            expired = ledger.expire(self.database, campaign)
+            log.warning("campaign_expired", campaign=campaign, deliveries=expired)
+        elif not self.stop.is_set() and course.brake is None:
+            self._tell_what_time_mends(course)
 
-    def _meet(
-        self,
-        current: Campaign,
-        problem: AccountProblem | Unavailable | None,
-        refusals: _Refusals,
-        waits: int,
-    ) -> None:
-        """Act on what stands in the way: pause for our own faults, wait for an absent server."""
-        if isinstance(problem, AccountProblem):
-            self._pause(current.id, problem.problem)
-            raise ProviderError(
-                f"{problem.problem}; campaign {current.id} is paused, nobody was lost",
-                fix=problem.fix or f"correct it, then: newsletter campaigns resume {current.id}",
+    def _tell_what_time_mends(self, course: Course) -> None:
+        campaign = course.campaign.id
+        with self.database.read() as connection:
+            ready = ledger.count_ready(connection, campaign, self.clock.now())
+            limits = self.limits.describe(connection, self.provider.name, self.clock.now())
+        if not ready:
+            return
+        fix = f"newsletter campaigns resume {campaign}"
+        if course.unavailable is not None:
+            raise TryAgainLater(
+                f"{course.unavailable.problem}; campaign {campaign} is unfinished, nobody was lost",
+                fix=fix,
             )
-        if refusals.too_many:
-            reason = f"the provider refused the message {REFUSALS_IN_A_ROW} times in a row"
-            self._pause(current.id, f"{reason}: {refusals.words}")
-            raise ProviderError(
-                f"{reason} ({refusals.words}); campaign {current.id} is paused",
-                fix=f"correct the cause, then: newsletter campaigns resume {current.id}",
+        if course.quota_used:
+            raise TryAgainLater(
+                f"today's share is used up ({'; '.join(limits)}); {ready} of campaign {campaign} "
+                f"wait, until {course.campaign.expires_at:%Y-%m-%d %H:%M} UTC at the latest",
+                fix=f"tomorrow: {fix}",
             )
-        if problem is not None:
-            log.warning("provider_unavailable", campaign=current.id, problem=problem.problem)
-            if waits >= WAITS_IN_A_ROW:
-                raise TryAgainLater(
-                    f"{problem.problem}; campaign {current.id} is unfinished, nobody was lost",
-                    fix=f"newsletter campaigns resume {current.id}",
-                )
-            (self.wait or self.stop.wait)(min(problem.retry_after * 2 ** (waits - 1), 120.0))
 
     def _pause(self, campaign: int, reason: str) -> None:
         change_status(
@@ -263,12 +275,43 @@ class Sender:
         )
         log.error("campaign_paused", campaign=campaign, reason=reason)
 
-    def _tell(self, campaign: int) -> None:
-        # Counting walks the ledger: now and then, not after each batch.
-        if self.progress is not None and time.monotonic() - self._told >= TELL_SECONDS:
-            self._told = time.monotonic()
-            with self.database.read() as connection:
-                self.progress(totals(connection, campaign), get_campaign(connection, campaign))
+    def _canary_passed(self, course: Course) -> bool:
+        """Watch a canary that is out, and judge it; returns whether the rest may follow now."""
+        current = course.campaign
+        if not current.canary or course.judged or self.clock.now() >= current.expires_at:
+            return False
+        with self.database.read() as connection:
+            if count_taken(connection, current.id) < current.canary:
+                return False
+        until = current.canary_until or self.clock.now() + self.limits.brakes.canary_wait
+        if current.canary_until is None:
+            begin_wait(self.database, current.id, until)
+        log.info("canary_out", campaign=current.id, recipients=current.canary, until=str(until))
+        while (left := (until - self.clock.now()).total_seconds()) > 0 and not self.stop.is_set():
+            (self.wait or self.stop.wait)(min(left, 5.0))
+            self._tell(course)
+        if self.stop.is_set():
+            return False
+        with self.database.read() as connection:
+            settled, hard = count_judged(connection, current.id)
+        reason = judge_canary(settled, hard, self.limits.brakes)
+        note_judged(self.database, current.id, self.clock.now())
+        if reason is not None:
+            self._pause(current.id, reason)
+        return reason is None
+
+    def _tell(self, course: Course) -> None:
+        if self.progress is None or time.monotonic() < self._tell_at:
+            return
+        start = time.monotonic()
+        name = self.provider.name
+        with self.database.read() as connection:
+            states = totals(connection, course.campaign.id)
+            current = get_campaign(connection, course.campaign.id)
+            limits = self.limits.describe(connection, name, self.clock.now())
+        self.progress(states, current, limits)
+        spent = time.monotonic() - start
+        self._tell_at = time.monotonic() + max(TELL_SECONDS, TELL_SHARE * spent)
 
     def _finish(self, campaign: int) -> None:
         """Call a campaign sent when every recipient has a final state and the sums are right."""
@@ -284,44 +327,6 @@ class Sender:
         if current.status is CampaignStatus.SENDING and not states.of(*UNSETTLED):
             change_status(self.database, campaign, "finish", self.clock.now(), actor="sender")
             log.info("campaign_sent", campaign=campaign, accepted=states.of(DeliveryState.ACCEPTED))
-
-
-@dataclass(slots=True)
-class _Refusals:
-    """Counts refusals of the message itself in a row; anything accepted starts anew."""
-
-    count: int = 0
-    words: str = ""
-
-    def note(self, outcome: Outcome) -> None:
-        if outcome.kind is OutcomeKind.REJECTED_MESSAGE:
-            self.count += 1
-            self.words = f"{outcome.code or ''} {outcome.detail}".strip()[:200]
-        elif outcome.kind is OutcomeKind.ACCEPTED:
-            self.count = 0
-
-    @property
-    def too_many(self) -> bool:
-        return self.count >= REFUSALS_IN_A_ROW
-
-
-def _rest(campaign: int, waiting: set[int], flight: FlightLog) -> list[Outcome]:
-    """Say what became of envelopes the provider told nothing of: by the flight log alone."""
-    rest: list[Outcome] = []
-    for subscriber in sorted(waiting):
-        if landed := flight.record.landed.get(subscriber):
-            rest.append(landed)
-            continue
-        launched = subscriber in flight.record.launched
-        kind = OutcomeKind.UNKNOWN if launched else OutcomeKind.NOT_SENT
-        rest.append(Outcome(DeliveryId(campaign, subscriber), kind))
-    return rest
-
-
-def _close(outcomes: Iterator[Outcome]) -> None:
-    close = getattr(outcomes, "close", None)
-    if close is not None:
-        close()
 
 
 def _other_provider(current: Campaign, name: str) -> NewsletterError:

@@ -114,6 +114,10 @@ CAMPAIGN_MOVES: dict[tuple[CampaignStatus, str], CampaignStatus] = {
     (_C.PAUSED, "resume"): _C.SENDING,
     (_C.PAUSED, "cancel"): _C.CANCELLED,
     (_C.PAUSED, "finish"): _C.SENT,
+    # A copy of the database: what it was about to send waits for the operator (G19).
+    (_C.SCHEDULED, "hold"): _C.HELD,
+    (_C.SENDING, "hold"): _C.HELD,
+    (_C.PAUSED, "hold"): _C.HELD,
     (_C.HELD, "resume"): _C.SENDING,
     (_C.HELD, "cancel"): _C.CANCELLED,
     # A retry of unknown deliveries opens a finished campaign again.

@@ -312,7 +312,7 @@ def claimed_by_a_dead_worker(stage: Stage, campaign: int, boot: str | None) -> F
     """Claim three readers as a worker that then dies: 1 answered, 2 in the air, 3 not begun."""
     worker = ledger.Worker("dead-worker", boot, timedelta(minutes=10))
     log = FlightLog(stage.folder / "flights", worker.name)
-    batch = ledger.claim(stage.database, campaign, worker, KEYS, stage.clock.now(), limit=3)
+    batch = stage.claim(campaign, worker, limit=3)
     assert batch is not None
     log.begin(batch.attempt)
     log.launch([DeliveryId(campaign, 1)])
@@ -367,7 +367,7 @@ def test_a_late_result_behind_its_fence_is_evidence_and_no_state_by_force(stage:
     campaign = stage.freeze()
     worker = ledger.Worker("slow", boot_id(), timedelta(minutes=10))
     now = stage.clock.now()
-    batch = ledger.claim(stage.database, campaign, worker, KEYS, now, limit=1)
+    batch = stage.claim(campaign, worker, limit=1)
     assert batch is not None
     with stage.database.write() as connection:
         connection.execute(
@@ -394,7 +394,7 @@ def test_a_claim_is_durable_and_names_its_worker_and_lease(stage: Stage) -> None
     campaign = stage.freeze()
     worker = ledger.Worker("w1", "boot", timedelta(minutes=10))
 
-    batch = ledger.claim(stage.database, campaign, worker, KEYS, stage.clock.now(), limit=2)
+    batch = stage.claim(campaign, worker, limit=2)
 
     assert batch is not None
     with stage.database.read() as connection:

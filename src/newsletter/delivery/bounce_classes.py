@@ -1,0 +1,280 @@
+"""The classes of bounces as data: what a refusal says of the person, and what only of us (D3).
+
+It serves SMTP replies and bounce mail alike. What follows from a class is decided elsewhere.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import lru_cache
+
+
+class BounceClass(StrEnum):
+    """What a refusal means for the address."""
+
+    HARD = "hard"
+    """Nobody is there and nobody will be: suppress at once."""
+    SOFT = "soft"
+    """The person cannot be reached this time, or nobody can tell why: count."""
+    BLOCKED = "blocked"
+    """We or our message are refused (policy, spam, reputation): never suppresses (D6)."""
+
+
+_HARD, _SOFT, _BLOCKED = BounceClass.HARD, BounceClass.SOFT, BounceClass.BLOCKED
+
+
+@dataclass(frozen=True, slots=True)
+class StatusRule:
+    """One row of the table: an RFC 3463 status and what it means.
+
+    `status` may hold `*` for any number. A row with `words` (a pattern for lower case) fits
+    only where they are found. A `vague` status lets the text decide, and means `becomes` only where
+    the text says nothing known. `example` is a reply that the row is made for.
+    """
+
+    status: str
+    becomes: BounceClass
+    example: str
+    vague: bool = False
+    words: str = ""
+
+
+STATUS_RULES: tuple[StatusRule, ...] = (
+    StatusRule("5.1.0", _HARD, "550 5.1.0 Address rejected", vague=True),
+    StatusRule("5.1.1", _HARD, "550 5.1.1 The account that you tried to reach does not exist"),
+    StatusRule("5.1.2", _HARD, "550 5.1.2 Bad destination system address"),
+    StatusRule("5.1.3", _HARD, "501 5.1.3 Bad recipient address syntax"),
+    StatusRule("5.1.6", _HARD, "550 5.1.6 Mailbox has moved, no forwarding address"),
+    StatusRule("5.1.7", _BLOCKED, "501 5.1.7 Bad sender address syntax"),
+    StatusRule("5.1.8", _BLOCKED, "550 5.1.8 Sender address rejected: domain not found"),
+    StatusRule("5.1.10", _HARD, "556 5.1.10 Recipient address has a null MX"),
+    StatusRule("5.2.0", _SOFT, "550 5.2.0 Message could not be delivered", vague=True),
+    StatusRule(
+        "5.2.1", _SOFT, "550 5.2.1 The user is receiving mail at a rate that …", words=r"\brate\b"
+    ),
+    StatusRule("5.2.1", _HARD, "550 5.2.1 Mailbox disabled, not accepting messages"),
+    StatusRule("5.2.2", _SOFT, "552 5.2.2 Mailbox full"),
+    StatusRule("5.2.3", _SOFT, "552 5.2.3 Message exceeds this mailbox's limit"),
+    StatusRule("5.3.0", _SOFT, "554 5.3.0 Other mail system problem", vague=True),
+    StatusRule("5.3.4", _SOFT, "552 5.3.4 Message too big for system"),
+    StatusRule("5.4.0", _SOFT, "554 5.4.0 Network trouble", vague=True),
+    # What Exchange Online says of an address that its directory does not hold.
+    StatusRule(
+        "5.4.1",
+        _HARD,
+        "550 5.4.1 Recipient address rejected: Access denied",
+        words=r"\brecipient address rejected: access denied\b",
+    ),
+    StatusRule("5.4.4", _HARD, "550 5.4.4 Host or domain name not found"),
+    StatusRule("5.4.310", _HARD, "550 5.4.310 DNS domain does not exist"),
+    StatusRule("5.5.0", _SOFT, "554 5.5.0 Transaction failed", vague=True),
+    StatusRule("5.7.*", _BLOCKED, "554 5.7.1 Message rejected by policy"),
+    StatusRule("5.0.*", _SOFT, "554 5.0.0 Service unavailable", vague=True),
+    StatusRule("5.*.*", _SOFT, "554 5.6.0 Media error"),
+)
+"""The first row that fits counts. What 4.x.x means is said at `bounce_class`."""
+
+
+@dataclass(frozen=True, slots=True)
+class TextRule:
+    """One row of what is known by its words alone; `words` is a pattern for lower case."""
+
+    words: str
+    becomes: BounceClass
+    example: str
+
+
+_WHO = r"(user|recipient|mailbox|address|account|alias|addressee|person|customer)s?"
+
+# Ours first, then what passes: a text that speaks of both must not suppress anybody.
+TEXT_RULES: tuple[TextRule, ...] = (
+    TextRule(
+        r"\bblock(ed|s|ing)\b|\bbanned\b|\b(block|black|deny) ?-?list(ed|ing)?\b"
+        r"|\b(dns)?[br]bl\b|\bspamhaus\b|\bspamcop\b|(?<!not )\blisted (at|by|in|on)\b",
+        _BLOCKED,
+        "554 Client host [192.0.2.1] blocked using dnsbl.example.org",
+    ),
+    TextRule(
+        r"\breputation\b|\bunsolicited\b|\buser complaints\b",
+        _BLOCKED,
+        "550 Too many complaints, poor IP reputation",
+    ),
+    TextRule(
+        r"(?<![.-])\bspam(my)?\b(?![.-])|\bjunk (e?mail|message)|\bbulk (e?mail|message)",
+        _BLOCKED,
+        "554 Message looks like spam",
+    ),
+    TextRule(
+        r"\b(spf|dkim|dmarc)\b|\b(un)?authenticat(ed|ion)\b|\b(mail|envelope|header)[ -]from\b"
+        r"|(?<!to )(?<!to the )\bsender('s)?\b",
+        _BLOCKED,
+        "550 192.0.2.1 is not allowed to send for example.org by its SPF record",
+    ),
+    TextRule(
+        r"\breverse (dns|hostname|lookup)|\bptr\b|\bclient host\b|\b(helo|ehlo)\b",
+        _BLOCKED,
+        "550 Cannot find your reverse hostname",
+    ),
+    TextRule(
+        r"\bpolic(y|ies)\b|\bcontent (rejected|denied|filter)|\baccess denied\b"
+        r"|\brelay(ing)? (access )?(denied|prohibited|not (permitted|allowed))\b"
+        r"|\bunable to relay\b|\bvirus\b|\bmalware\b",
+        _BLOCKED,
+        "554 Rejected for policy reasons",
+    ),
+    TextRule(
+        r"\b(mailbox|account|user|recipient|inbox|storage)\b.{0,40}\b(full|exceed(s|ed)?)\b"
+        r"|\bquota\b.{0,20}\bexceed(s|ed)?\b|\bexceed(s|ed|ing)?\b.{0,30}\bquota\b"
+        r"|\bover ?-?(its |the )?quota\b|\binsufficient (\w{1,20} )?(space|storage)\b"
+        r"|\bboîte (aux lettres )?pleine\b|\bpostfach (ist )?voll\b|\bbuz[oó]n lleno\b",
+        _SOFT,
+        "552 The mailbox is over quota",
+    ),
+    TextRule(
+        r"\b(message|mail)\b.{0,30}\b(too (big|large)|exceeds)\b|\bsize limit\b",
+        _SOFT,
+        "552 Message too large",
+    ),
+    TextRule(
+        r"\bsmtputf8\b|\bnon-?ascii\b|\binternationali[sz]ed\b",
+        _SOFT,
+        "550 The server takes no such address (SMTPUTF8)",
+    ),
+    TextRule(
+        r"\bgr[ea]y ?-?list(ed|ing)?\b|\b(re)?try( again)? later\b|\btemporar(y|ily)\b"
+        r"|\btoo (many|quickly|fast|frequent)|\brate (limit|that)|\bthrottl",
+        _SOFT,
+        "554 Too many connections, try again later",
+    ),
+    TextRule(
+        r"\bloop(ing|s)?\b|\btoo many hops\b|\bhop count\b|\btimed? ?out\b"
+        r"|\b(message|delivery) (time )?expired\b|\bconnection (refused|lost)\b"
+        r"|\b(could not|cannot|unable to) connect\b",
+        _SOFT,
+        "554 The message is looping",
+    ),
+    TextRule(
+        rf"\b{_WHO}\b[ :,.<>\"'()…]{{0,6}}(name |address |email )?"
+        r"(?:(?:is|was|has|does|do|could|can|been) ?)*"
+        r"(no[tn]?[ -]?(be )?(found|known|exist(s|ent|ing)?|listed|valid|active|here)\b"
+        r"|n't exist\b|unknown\b|invalid\b|unrecogni[sz]ed\b)",
+        _HARD,
+        "550 Recipient address rejected: User unknown in local recipient table",
+    ),
+    TextRule(
+        r"\b(unknown|invalid|unrecogni[sz]ed|non-?existent|bad|illegal|no such|no valid"
+        rf"|not an? (valid|known))[ -](local |email |mail ?)?({_WHO}|rcpt|destination|person)\b"
+        rf"|\bno ({_WHO}) (here|by that|with that|of that|found)\b"
+        r"|\bcontain a valid address\b|\brecipnotfound\b"
+        r"|\bnot listed in (the )?(\w{1,20} ){0,4}(directory|address book)\b",
+        _HARD,
+        "550 No such user here",
+    ),
+    TextRule(
+        rf"\b({_WHO}|employee|e?mail)\b.{{0,60}}\bno longer\b",
+        _HARD,
+        "550 Recipient no longer on server",
+    ),
+    TextRule(
+        rf"\b({_WHO}|e?mail)\b.{{0,40}}\b(disabled|deactivated|inactive|suspended|closed"
+        r"|terminated|discontinued|deleted|cancell?ed|expired|abandoned)\b"
+        rf"|\b(inactive|disabled|deactivated|closed|suspended) {_WHO}\b",
+        _HARD,
+        "550 This mailbox is disabled",
+    ),
+    TextRule(
+        r"\b(host|domain)( name)?[ :,.<>\"'()…]{0,6}(?:(?:is|was|does|could) ?)*"
+        r"(not (be )?(found|exist|known)|unknown|non-?existent)\b|\bnxdomain\b|\bnull mx\b"
+        r"|\bno (mx|smtp service)\b|\bdoes(n't| not) exist\b"
+        r"|\b(unknown|no such|unrouteable|unroutable) (mail )?(host|domain|address)\b",
+        _HARD,
+        "550 Host or domain name not found",
+    ),
+    TextRule(
+        r"\bmailbox unavailable\b",
+        _HARD,
+        "550 Requested action not taken: mailbox unavailable",
+    ),
+    TextRule(
+        r"\b(utilisateur|destinataire|adresse)\b.{0,40}\b(inconnue?|invalide|inexistante?)\b"
+        r"|\b(benutzer|empf[äa]e?nger|adresse)\b.{0,40}\b(unbekannt|existiert nicht|ung[üu]ltig)"
+        r"|\b(usuario|destinatario|buz[oó]n|utente)\b.{0,40}"
+        r"\b(desconocido|no existe|inexistente|sconosciuto|inesistente)\b",
+        _HARD,
+        "550 Adresse de destinataire inconnue",
+    ),
+)
+"""The first row whose words are found counts."""
+
+LONGEST_TEXT = 2000
+"""Characters of a text that are looked at: the search stays short whatever comes in (D9)."""
+
+_STATUS = re.compile(r"\s*([245])\.(\d{1,3})\.(\d{1,3})(?![\d.]*\d)", re.ASCII)
+_STATUS_IN_TEXT = re.compile(
+    r"(?:^|\b[45]\d\d[ -]+#?|#)([45]\.\d{1,3}\.\d{1,3})(?![\d.]*\d)", re.ASCII
+)
+# Names of people and pages may hold any word.
+_NAMES = re.compile(r"https?://\S{1,2000}|[^\s<>@]{1,255}@[^\s<>@]{1,255}")
+_TEMPORARY = range(420, 500)
+"""Replies of SMTP that mean later; the statuses of HTTP below speak of a call, not of a person."""
+
+_Parts = tuple[str, str, str]
+
+
+def bounce_class(status: str | None, code: int | None, text: str) -> BounceClass:
+    """Return what a refusal means, by its RFC 3463 status, else its words, else `SOFT`.
+
+    `status` like `5.1.1`, `code` the SMTP reply or HTTP status, `text` the other side's words. A
+    status that is missing, or 5.0.0, is looked for in the text. What is temporary (4.x.x, or a
+    reply of 420 to 499) never becomes hard: it is soft, or blocked where a 4.7.x or a vague status
+    comes with words of reputation or policy. What nobody can tell is soft: it counts, no more.
+    """
+    text = " ".join(text[:LONGEST_TEXT].split()).lower()
+    parts = _parts(status)
+    if parts is None or parts[1:] == ("0", "0"):
+        parts = _parts_in(text) or parts
+    if code in _TEMPORARY or (parts is not None and parts[0] == "4"):
+        about_us = parts is None or parts[0] == "5" or parts[1] in ("0", "7")
+        return _BLOCKED if about_us and _by_text(text) is _BLOCKED else _SOFT
+    if parts is None:
+        return _by_text(text) or _SOFT
+    for rule in STATUS_RULES:
+        if _fits(rule, parts, text):
+            return (_by_text(text) or rule.becomes) if rule.vague else rule.becomes
+    return _SOFT
+
+
+def _parts(status: str | None) -> _Parts | None:
+    match = _STATUS.match(status or "")
+    if match is None:
+        return None
+    return match[1], str(int(match[2])), str(int(match[3]))
+
+
+def _parts_in(text: str) -> _Parts | None:
+    match = _STATUS_IN_TEXT.search(text)
+    return _parts(match[1]) if match else None
+
+
+def _fits(rule: StatusRule, parts: _Parts, text: str) -> bool:
+    wanted = zip(rule.status.split("."), parts, strict=True)
+    return all(number in ("*", part) for number, part in wanted) and (
+        not rule.words or re.search(rule.words, text) is not None
+    )
+
+
+def _by_text(text: str) -> BounceClass | None:
+    if "@" in text or "://" in text:
+        text = _NAMES.sub("…", text)
+    for words, becomes in _text_patterns():
+        if words.search(text):
+            return becomes
+    return None
+
+
+@lru_cache(maxsize=1)
+def _text_patterns() -> list[tuple[re.Pattern[str], BounceClass]]:
+    """Compile the table when the first text is asked about: most sends meet none."""
+    return [(re.compile(rule.words), rule.becomes) for rule in TEXT_RULES]

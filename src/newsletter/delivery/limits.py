@@ -1,0 +1,79 @@
+"""Everything that slows a send down on purpose, brought together for the sender (G15, D6, D7)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Connection
+
+from newsletter.delivery.domains import DomainGate, DomainWatch, held_domains
+from newsletter.delivery.pacing import Pace, Unpaced, open_pace
+from newsletter.delivery.statements import OPEN_ATTEMPTS
+from newsletter.delivery.warm_up import allowance, count_today, describe
+from newsletter.settings import BrakesPart, Settings, WarmUpPart
+from newsletter.storage.database import Database
+
+SECONDS_A_BATCH = 10.0
+"""A paced batch is no larger than this many seconds' worth: a pause takes effect at its end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The account's rate, the warm-up plan, the share of each domain, and the brakes.
+
+    `timezone` is the zone whose midnight begins a new day of the warm-up.
+    """
+
+    pace: Pace = field(default_factory=Unpaced)
+    rate: float | None = None
+    gate: DomainGate = field(default_factory=lambda: DomainGate(0))
+    watch: DomainWatch = field(default_factory=lambda: DomainWatch(BrakesPart().blocked_rate))
+    warm_up: WarmUpPart = field(default_factory=WarmUpPart)
+    brakes: BrakesPart = field(default_factory=BrakesPart)
+    timezone: str = "UTC"
+
+    def day(self, now: datetime) -> str:
+        """Return the day that an instant belongs to, as the warm-up counts."""
+        return now.astimezone(ZoneInfo(self.timezone)).date().isoformat()
+
+    def room(self, connection: Connection, provider: str, now: datetime) -> int | None:
+        """Return how many more may be claimed today by the warm-up plan; None: no limit."""
+        today = now.astimezone(ZoneInfo(self.timezone)).date()
+        most = allowance(self.warm_up, today)
+        if most is None:
+            return None
+        under_way = connection.execute(OPEN_ATTEMPTS).scalar_one()
+        return max(0, most - count_today(connection, provider, self.day(now)) - int(under_way))
+
+    def batch(self, most: int) -> int:
+        """Return how large a batch may be so that a paced one does not take too long."""
+        return most if self.rate is None else max(1, min(most, int(self.rate * SECONDS_A_BATCH)))
+
+    def describe(self, connection: Connection, provider: str, now: datetime) -> list[str]:
+        """Say every limit that is in force, in a few words each (G15)."""
+        words = [self.pace.describe()]
+        today = now.astimezone(ZoneInfo(self.timezone)).date()
+        used = count_today(connection, provider, self.day(now))
+        words.append(describe(self.warm_up, today, used))
+        words.append(self.gate.describe())
+        words += [
+            f"{domain} held until {hold.until:%H:%M} UTC"
+            for domain, hold in held_domains(connection, now).items()
+        ]
+        return [text for text in words if text]
+
+
+def open_limits(settings: Settings, database: Database) -> Limits:
+    """Build the limits that the settings ask for, shared by all lanes of this process."""
+    delivery = settings.delivery
+    return Limits(
+        pace=open_pace(delivery, database),
+        rate=delivery.rate_per_second,
+        gate=DomainGate(delivery.per_domain if delivery.provider == "smtp" else 0),
+        watch=DomainWatch(settings.brakes.blocked_rate),
+        warm_up=delivery.warm_up,
+        brakes=settings.brakes,
+        timezone=settings.newsletter.timezone,
+    )

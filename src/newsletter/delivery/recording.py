@@ -1,0 +1,151 @@
+"""What follows from outcomes: ledger rows, suppressions, held domains, brakes, the day's count."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Collection, Sequence
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from newsletter.audience.address import AddressRefused, parse_address
+from newsletter.audience.eligibility import Recipient
+from newsletter.audience.suppressions import SuppressionReason, add_suppression
+from newsletter.delivery import ledger
+from newsletter.delivery.bounce_classes import BounceClass, bounce_class
+from newsletter.delivery.brakes import judge_hard_bounces
+from newsletter.delivery.campaigns import change_status
+from newsletter.delivery.canary import note_judged
+from newsletter.delivery.course import Course, Outfit
+from newsletter.delivery.domains import domain_of, hold_domain
+from newsletter.delivery.outcomes import class_of
+from newsletter.delivery.warm_up import note_accepted
+from newsletter.logs import get_logger
+from newsletter.providers.base import Outcome, OutcomeKind
+
+log = get_logger("delivery")
+
+_REFUSED = (OutcomeKind.REJECTED_RECIPIENT, OutcomeKind.REJECTED_MESSAGE, OutcomeKind.DEFERRED)
+_SETTLED = (
+    OutcomeKind.ACCEPTED,
+    OutcomeKind.REJECTED_RECIPIENT,
+    OutcomeKind.REJECTED_MESSAGE,
+    OutcomeKind.UNKNOWN,
+)
+
+
+class Recorder:
+    """Looks at each outcome as it comes, and writes them to the ledger a few hundred at a time."""
+
+    def __init__(self, outfit: Outfit, course: Course, batch: ledger.Batch) -> None:
+        self._outfit = outfit
+        self._course = course
+        self._batch = batch
+        self._people = {recipient.subscriber: recipient for recipient in batch.recipients}
+        self._waiting = set(self._people)
+
+    @property
+    def waiting(self) -> set[int]:
+        """Subscribers of the batch that no outcome has spoken of yet."""
+        return self._waiting
+
+    def note(self, outcome: Outcome) -> None:
+        """Let the limits see an outcome at once."""
+        course, limits = self._course, self._outfit.limits
+        self._waiting.discard(outcome.delivery.subscriber)
+        course.accepted += outcome.kind is OutcomeKind.ACCEPTED
+        domain = domain_of(self._people[outcome.delivery.subscriber].address)
+        blocked = (outcome.code is not None and outcome.kind in _REFUSED) and _class(
+            outcome
+        ) is BounceClass.BLOCKED
+        course.refusals.note(outcome, domain, blocked=blocked)
+        asked = outcome.code is not None and outcome.kind is not OutcomeKind.NOT_SENT
+        if asked and limits.watch.note(domain, blocked) and domain not in course.held:
+            self._hold(domain, outcome)
+        if course.refusals.too_many:
+            course.end.set()
+        if outcome.kind is OutcomeKind.NOT_SENT:
+            course.look_again()
+
+    def _hold(self, domain: str, outcome: Outcome) -> None:
+        """Leave a domain alone that refuses us as a whole, and go on with the others (D6)."""
+        outfit, campaign = self._outfit, self._course.campaign.id
+        reason = f"{outcome.code} {outcome.status or ''} {outcome.detail}"[:200]
+        with self._course.write(outfit.database, durable=True) as connection:
+            self._course.held[domain] = hold_domain(
+                connection,
+                domain,
+                duration=outfit.limits.brakes.domain_hold,
+                reason=reason,
+                campaign=campaign,
+                at=outfit.clock.now(),
+            )
+        log.error("domain_held", campaign=campaign, domain=domain, reason=reason)
+
+    def write(
+        self, outcomes: Sequence[Outcome], *, put_off: Collection[int] = (), closing: bool = False
+    ) -> None:
+        """Record outcomes with everything that follows from them, in one relaxed transaction."""
+        outfit, course, batch = self._outfit, self._course, self._batch
+        now, name = outfit.clock.now(), outfit.provider.name
+        hard = [o for o in outcomes if class_of(o) is BounceClass.HARD]
+        with course.write(outfit.database, durable=False) as connection:
+            if outcomes:
+                # Spreads retries, guards nothing.
+                jitter = random.random()  # noqa: S311
+                ledger.record_in(connection, batch, outcomes, now, jitter=jitter, provider=name)
+            accepted = sum(o.kind is OutcomeKind.ACCEPTED for o in outcomes)
+            if accepted:
+                note_accepted(connection, name, outfit.limits.day(now), accepted)
+            for outcome in hard:
+                self._suppress(connection, outcome, now)
+            for subscriber in put_off:
+                until = course.held[domain_of(self._people[subscriber].address)]
+                ledger.put_off(connection, batch, [subscriber], until)
+            if closing:
+                ledger.close_attempt_in(connection, batch, now)
+        course.settled += sum(o.kind in _SETTLED for o in outcomes)
+        course.hard += len(hard)
+        self._brake(now)
+
+    def _suppress(self, connection: Connection, outcome: Outcome, now: datetime) -> None:
+        """Write no more to an address that its own host does not know (D3, G10)."""
+        recipient: Recipient = self._people[outcome.delivery.subscriber]
+        try:
+            address = parse_address(recipient.address)
+        except AddressRefused:
+            return
+        add_suppression(
+            connection,
+            self._outfit.keys,
+            address,
+            SuppressionReason.HARD_BOUNCE,
+            now,
+            actor=f"provider:{self._outfit.provider.name}",
+            note=f"delivery {outcome.delivery}: {outcome.code} {outcome.status or ''}".strip(),
+        )
+
+    def _brake(self, now: datetime) -> None:
+        """Pause the campaign when too many of the first recipients bounced hard (D7)."""
+        course, brakes = self._course, self._outfit.limits.brakes
+        if course.judged or course.campaign.canary or course.settled < brakes.hard_bounce_after:
+            return
+        course.judged = True
+        reason = judge_hard_bounces(course.settled, course.hard, brakes, 0)
+        note_judged(self._outfit.database, course.campaign.id, now)
+        if reason is not None:
+            course.brake = reason
+            course.end.set()
+            change_status(
+                self._outfit.database,
+                course.campaign.id,
+                "pause",
+                now,
+                actor="brake",
+                reason=reason,
+            )
+            log.error("campaign_paused", campaign=course.campaign.id, reason=reason)
+
+
+def _class(outcome: Outcome) -> BounceClass:
+    return bounce_class(outcome.status, outcome.code, outcome.detail)
