@@ -14,6 +14,7 @@ from newsletter.delivery import ledger
 from newsletter.delivery.campaigns import Campaign, FreezeRequest, Totals, freeze
 from newsletter.delivery.campaigns import get_campaign as _get
 from newsletter.delivery.campaigns import totals as _totals
+from newsletter.delivery.limits import Limits
 from newsletter.delivery.sender import Sender
 from newsletter.delivery.states import DeliveryState
 from newsletter.providers.base import Provider
@@ -74,6 +75,7 @@ class Stage:
         again: bool = False,
         on_unknown: str = "hold",
         not_before: datetime | None = None,
+        canary: int = 0,
     ) -> int:
         """Freeze a small campaign for the list; returns its number."""
         mailing = a_mailing()
@@ -91,6 +93,7 @@ class Stage:
             expires_after=timedelta(hours=12),
             again=again,
             not_before=not_before,
+            canary=canary,
         )
         return freeze(self.database, request, self.clock.now(), actor="test")
 
@@ -101,7 +104,7 @@ class Stage:
         request = ledger.ClaimRequest(campaign, worker, limit, after)
         return ledger.claim(self.database, request, KEYS, self.clock.now())
 
-    def sender(self, provider: Provider) -> Sender:
+    def sender(self, provider: Provider, limits: Limits | None = None) -> Sender:
         """Build a sender over a provider that waits for nothing."""
         return Sender(
             database=self.database,
@@ -115,6 +118,7 @@ class Stage:
             flights=self.folder / "flights",
             batch_size=None,
             lease=timedelta(minutes=10),
+            limits=limits or Limits(),
             wait=lambda _seconds: None,
         )
 

@@ -1,13 +1,9 @@
-"""When a campaign must pause by itself for its hard bounces, and the arithmetic of a canary (D7).
+"""When a campaign must pause by itself for its hard bounces (D7).
 
 Pure: who counts, pauses and alerts is the sender.
 """
 
 from __future__ import annotations
-
-from dataclasses import dataclass
-from datetime import datetime
-from enum import StrEnum
 
 from newsletter.settings import BrakesPart
 
@@ -40,54 +36,3 @@ def _too_many(settled: int, hard: int, part: BrakesPart, whom: str) -> str | Non
         return None
     share, limit = 100 * hard / settled, 100 * part.hard_bounce_rate
     return f"brake: {hard} of {whom} bounced hard ({share:.3g} %, limit {limit:.3g} %)"
-
-
-def canary_size(part: BrakesPart, recipients: int) -> int:
-    """Return how many get the campaign first, alone; never more than half; 0: no canary."""
-    return max(0, min(part.canary, recipients // 2))
-
-
-class CanaryStep(StrEnum):
-    """How far the canary of a campaign is."""
-
-    NONE = "none"
-    """There is no canary: everybody may be claimed."""
-    SENDING = "sending"
-    """It is not out yet: only its members may be claimed."""
-    WAITING = "waiting"
-    """It is out and watched: nobody may be claimed."""
-    DUE = "due"
-    """Its wait is over: judge it before anybody else is claimed."""
-    JUDGED = "judged"
-    """It was let pass: the rest may follow."""
-
-
-@dataclass(frozen=True, slots=True)
-class CanaryStage:
-    """How far a canary is; `until` is the end of its wait, once that has begun."""
-
-    step: CanaryStep
-    until: datetime | None = None
-
-    @classmethod
-    def of(
-        cls,
-        canary: int,
-        settled: int,
-        canary_until: datetime | None,
-        judged_at: datetime | None,
-        now: datetime,
-    ) -> CanaryStage:
-        """Tell the stage from a campaign's row and how many recipients had their turn.
-
-        Where all of the canary had theirs and no wait was written down, it waits from now on:
-        `until` is None, and it is the caller's to write it.
-        """
-        if canary <= 0:
-            return cls(CanaryStep.NONE)
-        if judged_at is not None:
-            return cls(CanaryStep.JUDGED, canary_until)
-        if canary_until is None:
-            return cls(CanaryStep.SENDING if settled < canary else CanaryStep.WAITING)
-        waiting = now < canary_until
-        return cls(CanaryStep.WAITING if waiting else CanaryStep.DUE, canary_until)

@@ -308,31 +308,44 @@ def change_status(
     has not left as `skipped(cancelled)`. Raises `DeliveryError` when the word does not fit.
     """
     with database.write() as connection:
-        current = get_campaign(connection, campaign)
-        if _is_there_already(current.status, word):
-            return current.status
-        status = next_status(campaign, current.status, word)
-        if word == "resume" and current.not_before is not None and current.not_before > now:
-            status = CampaignStatus.SCHEDULED
-        values: dict[str, Any] = {"status": status, "status_reason": reason}
-        if status in FINISHED:
-            values["finished_at"] = now
-        connection.execute(update(campaigns).where(campaigns.c.id == campaign).values(values))
-        if status is CampaignStatus.CANCELLED:
-            connection.execute(
-                update(deliveries)
-                .where(deliveries.c.campaign_id == campaign, deliveries.c.state.in_(READY))
-                .values(state=DeliveryState.SKIPPED, reason="cancelled", not_before=None)
-            )
-        record_audit(
-            connection,
-            now,
-            actor=actor,
-            action=f"campaign.{word}",
-            subject=f"campaign {campaign}",
-            detail={"from": current.status, "to": status, "reason": reason},
+        return change_status_in(connection, campaign, word, now, actor=actor, reason=reason)
+
+
+def change_status_in(
+    connection: Connection,
+    campaign: int,
+    word: str,
+    now: datetime,
+    *,
+    actor: str,
+    reason: str | None = None,
+) -> CampaignStatus:
+    """Do what `change_status` does inside the caller's transaction, which must be durable."""
+    current = get_campaign(connection, campaign)
+    if _is_there_already(current.status, word):
+        return current.status
+    status = next_status(campaign, current.status, word)
+    if word == "resume" and current.not_before is not None and current.not_before > now:
+        status = CampaignStatus.SCHEDULED
+    values: dict[str, Any] = {"status": status, "status_reason": reason}
+    if status in FINISHED:
+        values["finished_at"] = now
+    connection.execute(update(campaigns).where(campaigns.c.id == campaign).values(values))
+    if status is CampaignStatus.CANCELLED:
+        connection.execute(
+            update(deliveries)
+            .where(deliveries.c.campaign_id == campaign, deliveries.c.state.in_(READY))
+            .values(state=DeliveryState.SKIPPED, reason="cancelled", not_before=None)
         )
-        return status
+    record_audit(
+        connection,
+        now,
+        actor=actor,
+        action=f"campaign.{word}",
+        subject=f"campaign {campaign}",
+        detail={"from": current.status, "to": status, "reason": reason},
+    )
+    return status
 
 
 def _is_there_already(status: CampaignStatus, word: str) -> bool:

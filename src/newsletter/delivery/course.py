@@ -98,8 +98,6 @@ class Course:
 
     campaign: Campaign
     mailing: Mailing
-    held: dict[str, datetime]
-    """Remote domains that are left alone, with the end of their hold (D6)."""
     settled: int
     """Recipients with an outcome so far, for the brake (D7)."""
     hard: int
@@ -108,6 +106,8 @@ class Course:
     """Whether the brake has looked at this campaign and let it go on."""
     stop: threading.Event
     """Set when the process is to end."""
+    held: dict[str, datetime] = field(default_factory=dict)
+    """Remote domains that are left alone, with the end of their hold (D6)."""
     end: threading.Event = field(default_factory=threading.Event)
     claiming: threading.Lock = field(default_factory=threading.Lock)
     cursor: int = -1

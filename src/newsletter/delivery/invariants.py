@@ -5,8 +5,6 @@ All of it is one consistent read, and counted in the database: it may run while 
 
 from __future__ import annotations
 
-import fcntl
-import os
 from datetime import datetime
 
 from newsletter.audience.keys import Keys
@@ -20,6 +18,7 @@ from newsletter.delivery.invariants_records import (
     check_events,
     check_uniqueness,
 )
+from newsletter.delivery.locking import is_sending
 from newsletter.delivery.statements import database_time
 from newsletter.storage.database import Database
 
@@ -34,7 +33,7 @@ def verify_invariants(
     `campaign` narrows the look to one campaign, its list and its digest. Raises `DeliveryError`
     when there is no such campaign.
     """
-    sending = _is_sending(database)
+    sending = is_sending(database)
     with database.read() as connection:
         if not database.embedded:
             # The default there gives each statement a state of its own.
@@ -55,26 +54,3 @@ def verify_invariants(
             check_events(view),
             check_editions(view),
         ]
-
-
-def _is_sending(database: Database) -> bool | None:
-    """Return whether a process sends from an embedded database now; None on a server.
-
-    Asks for the sender's own lock, shared and for an instant: who sends does not notice.
-    """
-    if database.path is None:
-        return None
-    try:
-        file = os.open(database.path.with_name(database.path.name + ".sending"), os.O_RDONLY)
-    except FileNotFoundError:
-        return False
-    except OSError:
-        return True
-    try:
-        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:
-        return True
-    else:
-        return False
-    finally:
-        os.close(file)

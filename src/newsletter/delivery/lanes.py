@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from newsletter.delivery import ledger
 from newsletter.delivery.canary import count_taken
 from newsletter.delivery.course import Course, Outfit
+from newsletter.delivery.domains import held_domains
 from newsletter.delivery.feeding import Feed
 from newsletter.delivery.flight import FlightLog
 from newsletter.delivery.recording import Recorder
@@ -89,6 +90,9 @@ class Lane:
                 if course.over or now >= course.campaign.expires_at:
                     return None
                 with course.write(outfit.database, durable=True) as connection:
+                    # Holds end, and others begin and release them.
+                    holds = held_domains(connection, now)
+                    course.held = {domain: hold.until for domain, hold in holds.items()}
                     request = ledger.ClaimRequest(
                         course.campaign.id,
                         self._worker,

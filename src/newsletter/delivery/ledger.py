@@ -10,11 +10,12 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, bindparam, case, func, insert, or_, select, update
+from sqlalchemy import Connection, case, func, insert, or_, select, update
 
 from newsletter.audience.eligibility import Recipient, Skip, Standing, judge_standings
 from newsletter.audience.keys import Keys
 from newsletter.delivery.domains import domain_of
+from newsletter.delivery.evidence import keep_late
 from newsletter.delivery.outcomes import RETRY_MARK, plain_answer, row_of
 from newsletter.delivery.statements import (
     READY_ROWS,
@@ -29,7 +30,7 @@ from newsletter.delivery.states import READY, CampaignStatus, DeliveryState, Mov
 from newsletter.errors import StorageError
 from newsletter.providers.base import Outcome, OutcomeKind
 from newsletter.storage.database import Database
-from newsletter.storage.tables import attempts, campaigns, deliveries, events, subscribers
+from newsletter.storage.tables import attempts, campaigns, deliveries, subscribers
 
 HELD_DOMAIN = "domain held"
 """`reason` of a row that waits because its domain refuses us as a whole (D6)."""
@@ -121,16 +122,18 @@ def claim_in(
 
 
 def _skip(connection: Connection, campaign: int, skips: Sequence[Skip]) -> None:
-    if skips:
+    by_reason: dict[str, list[int]] = {}
+    for skip in skips:
+        by_reason.setdefault(skip.reason, []).append(skip.subscriber)
+    for reason, chosen in by_reason.items():
         connection.execute(
             update(deliveries)
             .where(
                 deliveries.c.campaign_id == campaign,
-                deliveries.c.subscriber_id == bindparam("b_subscriber"),
+                among(connection, deliveries.c.subscriber_id, chosen),
                 deliveries.c.state.in_(before(Move.SKIP)),
             )
-            .values(state=DeliveryState.SKIPPED, reason=bindparam("b_reason"), not_before=None),
-            [{"b_subscriber": skip.subscriber, "b_reason": skip.reason} for skip in skips],
+            .values(state=DeliveryState.SKIPPED, reason=reason, not_before=None)
         )
 
 
@@ -244,12 +247,35 @@ def record_in(
             for o in others
         ]
         taken += connection.execute(RECORD_ROWS, rows).rowcount
+        _skip_if_cancelled(connection, batch)
     if taken != len(outcomes):
-        _keep_late(connection, batch, outcomes, now, provider)
+        keep_late(connection, batch.campaign, batch.attempt, outcomes, now=now, provider=provider)
     ids = {o.provider_id for o in outcomes if o.code == 202 and o.provider_id}
     if ids:
         _note_provider_ids(connection, batch.attempt, sorted(ids))
     return taken
+
+
+def _skip_if_cancelled(connection: Connection, batch: Batch) -> None:
+    """Let nothing of a cancelled campaign wait again: its cancel did not see the claims (G16).
+
+    Lock: the campaign's row, shared, so that a cancel comes wholly before or wholly after.
+    """
+    status = connection.execute(
+        select(campaigns.c.status)
+        .where(campaigns.c.id == batch.campaign)
+        .with_for_update(read=True)
+    ).scalar_one()
+    if status == CampaignStatus.CANCELLED:
+        connection.execute(
+            update(deliveries)
+            .where(
+                deliveries.c.campaign_id == batch.campaign,
+                deliveries.c.attempt_id == batch.attempt,
+                deliveries.c.state.in_(READY),
+            )
+            .values(state=DeliveryState.SKIPPED, reason="cancelled", not_before=None)
+        )
 
 
 def _tries(
@@ -265,55 +291,6 @@ def _tries(
         )
     )
     return {row.subscriber_id: (row.tries, row.reason) for row in rows}
-
-
-def _keep_late(
-    connection: Connection,
-    batch: Batch,
-    outcomes: Sequence[Outcome],
-    now: datetime,
-    provider: str,
-) -> None:
-    """Store outcomes that came behind their fence; accepted ones explain an unknown row (G8)."""
-    current = {
-        row.subscriber_id: row
-        for row in connection.execute(
-            select(deliveries.c.subscriber_id, deliveries.c.state, deliveries.c.attempt_id).where(
-                deliveries.c.campaign_id == batch.campaign,
-                deliveries.c.subscriber_id.in_([o.delivery.subscriber for o in outcomes]),
-            )
-        )
-    }
-    for outcome in outcomes:
-        row = current.get(outcome.delivery.subscriber)
-        # NOT_SENT and DEFERRED rows that this very call wrote no longer match either.
-        ours = row is not None and row.attempt_id == batch.attempt
-        if ours and row is not None and row.state != DeliveryState.UNKNOWN:
-            continue
-        connection.execute(
-            insert(events).values(
-                at=now,
-                kind=f"late_{outcome.kind}",
-                campaign_id=batch.campaign,
-                subscriber_id=outcome.delivery.subscriber,
-                attempt_id=batch.attempt,
-                provider=provider,
-                detail={"code": outcome.code, "status": outcome.status, "answer": outcome.detail},
-            )
-        )
-        if outcome.kind is OutcomeKind.ACCEPTED:
-            connection.execute(
-                update(deliveries)
-                .where(
-                    deliveries.c.campaign_id == batch.campaign,
-                    deliveries.c.subscriber_id == outcome.delivery.subscriber,
-                    deliveries.c.state == DeliveryState.UNKNOWN,
-                    deliveries.c.attempt_id == batch.attempt,
-                )
-                .values(
-                    state=DeliveryState.ACCEPTED, reason="evidence", answer=plain_answer(outcome)
-                )
-            )
 
 
 def _note_provider_ids(connection: Connection, attempt: int, ids: Sequence[str]) -> None:
@@ -346,6 +323,7 @@ def put_off(
         )
         .values(state=DeliveryState.DEFERRED, not_before=until, reason=_HELD_REASON)
     )
+    _skip_if_cancelled(connection, batch)
 
 
 def make_due(connection: Connection, domain: str) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -9,6 +11,9 @@ from filelock import FileLock, Timeout
 
 from newsletter.errors import TryAgainLater
 from newsletter.storage.database import Database
+
+PROBE_SECONDS = 0.2
+"""How long the lock is waited for: `is_sending` holds it for an instant when it looks."""
 
 
 @contextmanager
@@ -22,7 +27,7 @@ def sender_lock(database: Database) -> Iterator[bool]:
         yield False
         return
     path = database.path.with_name(database.path.name + ".sending")
-    lock = FileLock(path, timeout=0, mode=0o600)
+    lock = FileLock(path, timeout=PROBE_SECONDS, mode=0o600)
     try:
         lock.acquire()
     except Timeout:
@@ -34,3 +39,26 @@ def sender_lock(database: Database) -> Iterator[bool]:
         yield True
     finally:
         lock.release()
+
+
+def is_sending(database: Database) -> bool | None:
+    """Return whether a process sends from an embedded database now; None on a server.
+
+    Asks for the sender's own lock, shared and for an instant: who sends does not notice.
+    """
+    if database.path is None:
+        return None
+    try:
+        file = os.open(database.path.with_name(database.path.name + ".sending"), os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    else:
+        return False
+    finally:
+        os.close(file)

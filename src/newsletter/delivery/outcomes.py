@@ -25,8 +25,11 @@ LONGEST_NAME = 60
 
 
 def class_of(outcome: Outcome) -> BounceClass | None:
-    """Return the class of a refusal of this recipient (D3); None for every other outcome."""
-    if outcome.kind is not OutcomeKind.REJECTED_RECIPIENT:
+    """Return the class of a host's refusal of this recipient (D3); None for every other outcome.
+
+    What we refused ourselves, and an API's no to the form of an address, says nothing of a mailbox.
+    """
+    if outcome.kind is not OutcomeKind.REJECTED_RECIPIENT or (outcome.code or 0) < 500:
         return None
     return bounce_class(outcome.status, outcome.code, outcome.detail)
 
@@ -53,7 +56,7 @@ def row_of(
         case OutcomeKind.ACCEPTED:
             pass
         case OutcomeKind.REJECTED_RECIPIENT:
-            state, reason = DeliveryState.REJECTED, str(class_of(outcome))
+            state, reason = DeliveryState.REJECTED, str(class_of(outcome) or "recipient")
         case OutcomeKind.REJECTED_MESSAGE if tries + 1 >= MESSAGE_TRIES:
             state, reason, tries = DeliveryState.REJECTED, "message", tries + 1
         case OutcomeKind.DEFERRED | OutcomeKind.REJECTED_MESSAGE:

@@ -94,16 +94,16 @@ class Recorder:
                 # Spreads retries, guards nothing.
                 jitter = random.random()  # noqa: S311
                 ledger.record_in(connection, batch, outcomes, now, jitter=jitter, provider=name)
-            accepted = sum(o.kind is OutcomeKind.ACCEPTED for o in outcomes)
-            if accepted:
-                note_accepted(connection, name, outfit.limits.day(now), accepted)
             for outcome in hard:
                 self._suppress(connection, outcome, now)
             for subscriber in put_off:
-                until = course.held[domain_of(self._people[subscriber].address)]
+                until = course.held.get(domain_of(self._people[subscriber].address), now)
                 ledger.put_off(connection, batch, [subscriber], until)
             if closing:
                 ledger.close_attempt_in(connection, batch, now)
+            # Last: on a server, whoever else counts waits for this row until the commit.
+            accepted = sum(o.kind is OutcomeKind.ACCEPTED for o in outcomes)
+            note_accepted(connection, name, outfit.limits.day(now), accepted)
         course.settled += sum(o.kind in _SETTLED for o in outcomes)
         course.hard += len(hard)
         self._brake(now)

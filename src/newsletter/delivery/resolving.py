@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import select, update
 
-from newsletter.delivery.campaigns import Campaign, change_status, get_campaign
+from newsletter.delivery.campaigns import Campaign, change_status_in, get_campaign
 from newsletter.delivery.outcomes import RETRIED, RETRY_MARK
 from newsletter.delivery.states import CampaignStatus, DeliveryState, Move, before
 from newsletter.errors import DeliveryError
@@ -145,6 +145,6 @@ def decide_unknown(
             subject=f"campaign {campaign}",
             detail={"deliveries": settled},
         )
-    if decision == "retry" and settled and current.status is CampaignStatus.SENT:
-        change_status(database, campaign, "reopen", now, actor=actor)
+        if decision == "retry" and settled and current.status is CampaignStatus.SENT:
+            change_status_in(connection, campaign, "reopen", now, actor=actor)
     return settled

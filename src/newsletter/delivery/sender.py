@@ -33,7 +33,6 @@ from newsletter.delivery.campaigns import (
 )
 from newsletter.delivery.canary import begin_wait, count_judged, count_taken, note_judged
 from newsletter.delivery.course import Course, Links, Outfit, ReturnPath
-from newsletter.delivery.domains import held_domains
 from newsletter.delivery.flight import FlightLog, boot_id
 from newsletter.delivery.holding import guard_copy
 from newsletter.delivery.lanes import Lane
@@ -160,11 +159,9 @@ class Sender:
         with self.database.read() as connection:
             current = get_campaign(connection, campaign)
             settled, hard = count_judged(connection, campaign)
-            held = held_domains(connection, self.clock.now())
             return Course(
                 current,
                 load_mailing(connection, campaign),
-                {domain: hold.until for domain, hold in held.items()},
                 settled,
                 hard,
                 judged=current.judged_at is not None,

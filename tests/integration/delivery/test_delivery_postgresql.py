@@ -14,7 +14,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import create_engine, text
-from tests.builders import KEYS, Stage
+from tests.builders import Stage
 from tests.fakes.provider import ScriptedProvider
 
 from newsletter.audience.address import parse_address

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from newsletter.delivery.brakes import (
-    CanaryStage,
-    CanaryStep,
-    canary_size,
     judge_canary,
     judge_hard_bounces,
 )
@@ -66,22 +62,3 @@ def test_a_canary_is_judged_by_those_who_answered() -> None:
     assert judge_canary(30, 3, BRAKES) == (
         "brake: 3 of the canary's 30 recipients bounced hard (10 %, limit 5 %)"
     )
-
-
-@pytest.mark.parametrize(
-    ("canary", "recipients", "size"),
-    [(0, 1000, 0), (50, 1000, 50), (50, 60, 30), (50, 3, 1), (50, 1, 0), (50, 0, 0)],
-)
-def test_a_canary_is_never_more_than_half(canary: int, recipients: int, size: int) -> None:
-    assert canary_size(brakes(canary=canary), recipients) == size
-
-
-def test_a_canary_is_sent_then_watched_then_judged() -> None:
-    until = NOW + timedelta(minutes=10)
-
-    assert CanaryStage.of(0, 0, None, None, NOW) == CanaryStage(CanaryStep.NONE)
-    assert CanaryStage.of(50, 49, None, None, NOW) == CanaryStage(CanaryStep.SENDING)
-    assert CanaryStage.of(50, 50, None, None, NOW) == CanaryStage(CanaryStep.WAITING)
-    assert CanaryStage.of(50, 50, until, None, NOW) == CanaryStage(CanaryStep.WAITING, until)
-    assert CanaryStage.of(50, 50, until, None, until) == CanaryStage(CanaryStep.DUE, until)
-    assert CanaryStage.of(50, 50, until, until, NOW) == CanaryStage(CanaryStep.JUDGED, until)
