@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from newsletter.audience.tokens import Purpose, TokenSigner
+from newsletter.audience.tokens import TokenSigner
 
 
 def personal_links(
     signer: TokenSigner, base_url: str, subscriber: int, list_id: int
 ) -> dict[str, str]:
     """Return `unsubscribe_url` and `preferences_url` of a subscriber on a list (C1)."""
+    leaving, preferences = signer.sign_links(subscriber, list_id)
     return {
-        "unsubscribe_url": f"{base_url}/u/{signer.sign(Purpose.UNSUBSCRIBE, subscriber, list_id)}",
-        "preferences_url": f"{base_url}/p/{signer.sign(Purpose.PREFERENCES, subscriber, list_id)}",
+        "unsubscribe_url": f"{base_url}/u/{leaving}",
+        "preferences_url": f"{base_url}/p/{preferences}",
     }

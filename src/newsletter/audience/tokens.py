@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
-from typing import Any
 
-from itsdangerous import (
-    BadData,
-    Signer,
-    URLSafeSerializer,
-    URLSafeTimedSerializer,
-)
-from itsdangerous.encoding import base64_encode
-from itsdangerous.signer import SigningAlgorithm
+from itsdangerous import BadData, URLSafeSerializer, URLSafeTimedSerializer
 
 from newsletter.audience.keys import Keys
 
@@ -40,31 +33,24 @@ class TokenClaims:
     list_id: int
 
 
-class _Hmac(SigningAlgorithm):
-    """HMAC-SHA-256 begun once for the key; the library's own begins anew for each signature."""
+class _QuickSigner:
+    """Signs as the serializer of a purpose would, with its key derived and its MAC begun once.
 
-    def __init__(self) -> None:
-        self._begun: tuple[bytes, hmac.HMAC] | None = None
+    A send signs two links for each reader; the library begins anew for each.
+    """
 
-    def get_signature(self, key: bytes, value: bytes) -> bytes:
-        if self._begun is None or self._begun[0] != key:
-            self._begun = key, hmac.new(key, digestmod="sha256")
-        mac = self._begun[1].copy()
-        mac.update(value)
-        return mac.digest()
+    def __init__(self, key: bytes) -> None:
+        self._begun = hmac.new(key, digestmod="sha256")
+
+    def sign(self, payload: bytes) -> str:
+        """Return the token of a payload that is encoded already."""
+        mac = self._begun.copy()
+        mac.update(payload)
+        return f"{payload.decode('ascii')}.{_encode(mac.digest()).decode('ascii')}"
 
 
-class _QuickSigner(Signer):
-    """Derives its key once: a send signs two links for each reader."""
-
-    _derived: bytes | None = None
-
-    def derive_key(self, secret_key: str | bytes | None = None) -> bytes:
-        if secret_key is not None:
-            return super().derive_key(secret_key)
-        if self._derived is None:
-            self._derived = super().derive_key()
-        return self._derived
+def _encode(data: bytes) -> bytes:
+    return base64.urlsafe_b64encode(data).rstrip(b"=")
 
 
 class TokenSigner:
@@ -74,15 +60,15 @@ class TokenSigner:
     """
 
     def __init__(self, keys: Keys) -> None:
-        signer: dict[str, Any] = {"digest_method": hashlib.sha256, "key_derivation": "hmac"}
+        signer = {"digest_method": hashlib.sha256, "key_derivation": "hmac"}
         secret = list(keys.signing)
         self._lasting = {
             purpose: URLSafeSerializer(secret, salt=purpose.value, signer_kwargs=signer)
             for purpose in Purpose
         }
         self._quick = {
-            purpose: _QuickSigner(secret, salt=purpose.value, algorithm=_Hmac(), **signer)
-            for purpose in Purpose
+            purpose: _QuickSigner(serializer.make_signer().derive_key())
+            for purpose, serializer in self._lasting.items()
         }
         self._timed = URLSafeTimedSerializer(
             secret, salt=Purpose.CONFIRM.value, signer_kwargs=signer
@@ -92,8 +78,16 @@ class TokenSigner:
         """Return a token; those that confirm carry their time."""
         if purpose is Purpose.CONFIRM:
             return str(self._timed.dumps([subscriber, list_id]))
-        payload = base64_encode(f"[{subscriber},{list_id}]")
-        return self._quick[purpose].sign(payload).decode("ascii")
+        payload = _encode(b"[%d,%d]" % (subscriber, list_id))
+        return self._quick[purpose].sign(payload)
+
+    def sign_links(self, subscriber: int, list_id: int) -> tuple[str, str]:
+        """Return the tokens that each message carries: to unsubscribe, and for preferences."""
+        payload = _encode(b"[%d,%d]" % (subscriber, list_id))
+        return (
+            self._quick[Purpose.UNSUBSCRIBE].sign(payload),
+            self._quick[Purpose.PREFERENCES].sign(payload),
+        )
 
     def read(self, purpose: Purpose, token: str) -> TokenClaims | None:
         """Return whom a token speaks of; None when forged, cut, too old or for another use."""

@@ -13,6 +13,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from newsletter.errors import StorageError
 from newsletter.providers.base import DeliveryId, Outcome, OutcomeKind
@@ -86,8 +87,17 @@ class FlightLog:
     def land_all(self, outcomes: Sequence[Outcome]) -> None:
         """Note the answers of one call in one write."""
         if outcomes:
-            self.record.landed.update((o.delivery.subscriber, o) for o in outcomes)
-            self._append("\n".join(map(_answer_line, outcomes)))
+            self.record.landed.update({o.delivery.subscriber: o for o in outcomes})
+            # Most of them are told the same: it is written out once.
+            words: dict[tuple[Any, ...], str] = {}
+            lines = []
+            for outcome in outcomes:
+                told = (outcome.code, outcome.status, outcome.detail, outcome.provider_id)
+                text = words.get(told)
+                if text is None:
+                    text = words[told] = json.dumps(told)
+                lines.append(f"A {outcome.delivery.subscriber} {outcome.kind} {text}")
+            self._append("\n".join(lines))
 
     def discard(self) -> None:
         """Close and remove the file: everything it says is in the ledger."""

@@ -34,6 +34,10 @@ _SETTLED = (
 )
 
 
+_NOBODYS_HOST = (None, 202)
+"""Codes of acceptances that say nothing of the remote domain: a folder's, an API's."""
+
+
 class Recorder:
     """Looks at each outcome as it comes, and writes them to the ledger a few hundred at a time."""
 
@@ -51,16 +55,20 @@ class Recorder:
 
     def note(self, outcome: Outcome) -> None:
         """Let the limits see an outcome at once."""
-        course, limits = self._course, self._outfit.limits
+        course = self._course
         self._waiting.discard(outcome.delivery.subscriber)
-        course.accepted += outcome.kind is OutcomeKind.ACCEPTED
+        accepted = outcome.kind is OutcomeKind.ACCEPTED
+        course.accepted += accepted
+        if accepted and outcome.code in _NOBODYS_HOST and not course.refusals.count:
+            return
         domain = domain_of(self._people[outcome.delivery.subscriber].address)
         blocked = (outcome.code is not None and outcome.kind in _REFUSED) and _class(
             outcome
         ) is BounceClass.BLOCKED
         course.refusals.note(outcome, domain, blocked=blocked)
         asked = outcome.code is not None and outcome.kind is not OutcomeKind.NOT_SENT
-        if asked and limits.watch.note(domain, blocked) and domain not in course.held:
+        watch = self._outfit.limits.watch
+        if asked and watch.note(domain, blocked) and domain not in course.held:
             self._hold(domain, outcome)
         if course.refusals.too_many:
             course.end.set()

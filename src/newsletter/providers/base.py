@@ -11,15 +11,17 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from newsletter.rendering.content import EmailContent, ListIdentity
 from newsletter.rendering.mime import MessageTemplate
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class DeliveryId:
-    """Names one subscriber of one campaign; written `7-1234` outside the program."""
+class DeliveryId(NamedTuple):
+    """Names one subscriber of one campaign; written `7-1234` outside the program.
+
+    A tuple, as everything that a send makes anew for each recipient: quicker than a dataclass.
+    """
 
     campaign: int
     subscriber: int
@@ -34,8 +36,7 @@ class DeliveryId:
         return cls(int(match[1]), int(match[2])) if match else None
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(NamedTuple):
     """One message to one recipient, ready to be merged.
 
     `values` maps merge fields (and the system fields, such as `unsubscribe_url`) to this
@@ -92,8 +93,7 @@ class OutcomeKind(StrEnum):
     """It may have been taken: the answer was lost (G11)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """The answer for one envelope.
 
     `code` is the SMTP reply or HTTP status, `status` the RFC 3463 enhanced code, `detail` the

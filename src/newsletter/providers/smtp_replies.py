@@ -14,6 +14,7 @@ LONGEST_DETAIL = 300
 GARBAGE = -1
 """The code of a line that is no reply."""
 
+_ONE_LINE = re.compile(rb"(\d{3}) ([^\r\n]{0,512})\r\n")
 _STATUS = re.compile(r"([245]\.\d{1,3}\.\d{1,3})\b\s*")
 _QUEUE_ID = re.compile(r"queued(?: mail for delivery)?(?: as)? ?[:=]?\s*<?([\w.+-]{4,80})", re.I)
 
@@ -78,6 +79,9 @@ class ReplyBuffer:
         The code is `GARBAGE` for a line that is none, and for lines of one reply that disagree.
         Raises `EndlessReply`.
         """
+        if match := _ONE_LINE.match(self._data):
+            self._data = self._data[match.end() :]
+            return int(match[1]), [match[2]]
         data, at, code, lines = self._data, 0, 0, list[bytes]()
         while (end := data.find(b"\n", at)) >= 0 and end <= LONGEST_REPLY:
             line, at = data[at:end], end + 1
