@@ -250,7 +250,7 @@ def test_nothing_a_person_sets_brings_a_line_into_a_header(clock: SettableClock)
 
 def test_a_link_that_no_header_takes_is_not_the_address_fault(clock: SettableClock) -> None:
     envelope = an_envelope(1)
-    envelope = replace(envelope, values={**envelope.values, "unsubscribe_url": "not a link"})
+    envelope = envelope._replace(values={**envelope.values, "unsubscribe_url": "not a link"})
     with SendgridServer() as server:
         provider = a_provider(server.url, clock)
         (outcome,) = provider.send(a_mailing(), [envelope], RecordingFlight())
