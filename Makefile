@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help demo test check lint types imports audit wheel bench lock clean
+.PHONY: help demo test check lint types imports audit wheel bench chaos lock clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +57,9 @@ wheel: $(VENV)/.dev  ## Build the wheel into dist/
 
 bench: $(VENV)/.dev  ## Measure against peers, as ratios
 	@$(BIN)/python -m benchmarks
+
+chaos: $(VENV)/.dev  ## Kill senders and break servers at random: 240 rounds, judged by the servers' own logs
+	@$(BIN)/python -m tests.chaos --rounds $(or $(ROUNDS),240)
 
 lock: $(VENV)/.dev  ## Renew the locks: names, versions, hashes, no hosts
 	@$(PIP) install 'uv>=0.9'

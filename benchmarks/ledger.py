@@ -128,7 +128,9 @@ def bare(readers: int) -> float:
             "PRIMARY KEY (c, s)) WITHOUT ROWID"
         )
         db.execute("BEGIN")
-        db.executemany("INSERT INTO rows VALUES (1, ?, 0, NULL, NULL)", ((n,) for n in range(readers)))
+        db.executemany(
+            "INSERT INTO rows VALUES (1, ?, 0, NULL, NULL)", ((n,) for n in range(readers))
+        )
         db.execute("COMMIT")
         spent = seconds(lambda: _bare_work(db))
         db.close()

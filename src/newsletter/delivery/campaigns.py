@@ -348,6 +348,14 @@ def change_status_in(
     return status
 
 
+def pause_unless_ended(
+    connection: Connection, campaign: int, now: datetime, *, actor: str, reason: str
+) -> None:
+    """Pause a campaign by itself, unless the operator ended or paused it meanwhile."""
+    if get_campaign(connection, campaign).status is CampaignStatus.SENDING:
+        change_status_in(connection, campaign, "pause", now, actor=actor, reason=reason)
+
+
 def _is_there_already(status: CampaignStatus, word: str) -> bool:
     return (status, word) in {
         (CampaignStatus.PAUSED, "pause"),

@@ -10,9 +10,13 @@ from datetime import datetime
 from sqlalchemy import Connection, func, select, update
 
 from newsletter.delivery.bounce_classes import BounceClass
+from newsletter.delivery.campaigns import pause_unless_ended
 from newsletter.delivery.states import DeliveryState
+from newsletter.logs import get_logger
 from newsletter.storage.database import Database
 from newsletter.storage.tables import campaigns, deliveries
+
+log = get_logger("delivery")
 
 _S = DeliveryState
 
@@ -47,14 +51,20 @@ def count_judged(connection: Connection, campaign: int) -> tuple[int, int]:
 
 def begin_wait(database: Database, campaign: int, until: datetime) -> None:
     """Write down until when the canary is watched; a restart goes on waiting for the same time."""
-    _set(database, campaign, canary_until=until)
-
-
-def note_judged(database: Database, campaign: int, now: datetime) -> None:
-    """Write down that the brake has looked at the campaign: it does so once."""
-    _set(database, campaign, judged_at=now)
-
-
-def _set(database: Database, campaign: int, **values: datetime) -> None:
     with database.write() as connection:
-        connection.execute(update(campaigns).where(campaigns.c.id == campaign).values(**values))
+        connection.execute(
+            update(campaigns).where(campaigns.c.id == campaign).values(canary_until=until)
+        )
+
+
+def note_judged(
+    connection: Connection, campaign: int, now: datetime, *, reason: str | None
+) -> None:
+    """Write down that the brake has looked at the campaign: it does so once.
+
+    With a reason the campaign is paused in the same transaction.
+    """
+    connection.execute(update(campaigns).where(campaigns.c.id == campaign).values(judged_at=now))
+    if reason is not None:
+        pause_unless_ended(connection, campaign, now, actor="brake", reason=reason)
+        log.error("campaign_paused", campaign=campaign, reason=reason)

@@ -110,7 +110,8 @@ class Lane:
     def _room(self, connection: Connection) -> int:
         """Return how many may be claimed now: the batch, today's share, the canary."""
         outfit, course = self._outfit, self._course
-        room = outfit.limits.batch(min(outfit.batch_size, outfit.provider.batch_limit))
+        most = min(outfit.batch_size, outfit.provider.batch_limit)
+        room = outfit.limits.batch(most, outfit.provider.lanes)
         today = outfit.limits.room(connection, outfit.provider.name, outfit.clock.now())
         if today is not None:
             course.quota_used = today == 0

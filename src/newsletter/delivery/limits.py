@@ -47,9 +47,11 @@ class Limits:
         under_way = connection.execute(OPEN_ATTEMPTS).scalar_one()
         return max(0, most - count_today(connection, provider, self.day(now)) - int(under_way))
 
-    def batch(self, most: int) -> int:
+    def batch(self, most: int, lanes: int) -> int:
         """Return how large a batch may be so that a paced one does not take too long."""
-        return most if self.rate is None else max(1, min(most, int(self.rate * SECONDS_A_BATCH)))
+        if self.rate is None:
+            return most
+        return max(1, min(most, int(self.rate * SECONDS_A_BATCH / lanes)))
 
     def describe(self, connection: Connection, provider: str, now: datetime) -> list[str]:
         """Say every limit that is in force, in a few words each (G15)."""

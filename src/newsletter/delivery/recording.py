@@ -14,7 +14,6 @@ from newsletter.audience.suppressions import SuppressionReason, add_suppression
 from newsletter.delivery import ledger
 from newsletter.delivery.bounce_classes import BounceClass, bounce_class
 from newsletter.delivery.brakes import judge_hard_bounces
-from newsletter.delivery.campaigns import change_status
 from newsletter.delivery.canary import note_judged
 from newsletter.delivery.course import Course, Outfit
 from newsletter.delivery.domains import domain_of, hold_domain
@@ -139,20 +138,11 @@ class Recorder:
         if course.judged or course.campaign.canary or course.settled < brakes.hard_bounce_after:
             return
         course.judged = True
-        reason = judge_hard_bounces(course.settled, course.hard, brakes, 0)
-        note_judged(self._outfit.database, course.campaign.id, now)
-        if reason is not None:
-            course.brake = reason
+        course.brake = judge_hard_bounces(course.settled, course.hard, brakes, 0)
+        with course.write(self._outfit.database, durable=True) as connection:
+            note_judged(connection, course.campaign.id, now, reason=course.brake)
+        if course.brake is not None:
             course.end.set()
-            change_status(
-                self._outfit.database,
-                course.campaign.id,
-                "pause",
-                now,
-                actor="brake",
-                reason=reason,
-            )
-            log.error("campaign_paused", campaign=course.campaign.id, reason=reason)
 
 
 def _class(outcome: Outcome) -> BounceClass:

@@ -29,6 +29,7 @@ from newsletter.delivery.campaigns import (
     change_status,
     get_campaign,
     load_mailing,
+    pause_unless_ended,
     totals,
 )
 from newsletter.delivery.canary import begin_wait, count_judged, count_taken, note_judged
@@ -262,14 +263,9 @@ class Sender:
             )
 
     def _pause(self, campaign: int, reason: str) -> None:
-        change_status(
-            self.database,
-            campaign,
-            "pause",
-            self.clock.now(),
-            actor=f"provider:{self.provider.name}",
-            reason=reason,
-        )
+        actor = f"provider:{self.provider.name}"
+        with self.database.write() as connection:
+            pause_unless_ended(connection, campaign, self.clock.now(), actor=actor, reason=reason)
         log.error("campaign_paused", campaign=campaign, reason=reason)
 
     def _canary_passed(self, course: Course) -> bool:
@@ -292,9 +288,8 @@ class Sender:
         with self.database.read() as connection:
             settled, hard = count_judged(connection, current.id)
         reason = judge_canary(settled, hard, self.limits.brakes)
-        note_judged(self.database, current.id, self.clock.now())
-        if reason is not None:
-            self._pause(current.id, reason)
+        with self.database.write() as connection:
+            note_judged(connection, current.id, self.clock.now(), reason=reason)
         return reason is None
 
     def _tell(self, course: Course) -> None:
