@@ -1,8 +1,8 @@
 """An SMTP server that misbehaves at the phase a test names: closes, hangs, drips, babbles.
 
-A script maps a phase (`connect`, `ehlo`, `mail`, `rcpt`, `data`, `payload`, `dot`, `rset`, `noop`,
-`quit`, `starttls`) to acts, one for each time the phase is reached, over all connections; behind
-the last one, and for phases without a script, the server behaves.
+A script maps a phase (`connect`, `ehlo`, `auth`, `mail`, `rcpt`, `data`, `payload`, `dot`, `rset`,
+`noop`, `quit`, `starttls`) to acts, one for each time the phase is reached, over all connections;
+behind the last one, and for phases without a script, the server behaves.
 """
 
 from __future__ import annotations
@@ -41,10 +41,18 @@ class Hang:
     """Keep the line open and say nothing."""
 
 
-Act = Say | Close | Drip | Hang
+@dataclass(frozen=True)
+class Wait:
+    """Answer in good order after a while."""
+
+    seconds: float
+
+
+Act = Say | Close | Drip | Hang | Wait
 
 _GOOD = {
     "connect": b"220 scripted.example ESMTP\r\n",
+    "auth": b"235 2.7.0 welcome\r\n",
     "mail": b"250 2.1.0 OK\r\n",
     "rcpt": b"250 2.1.5 OK\r\n",
     "data": b"354 go on\r\n",
@@ -56,29 +64,38 @@ _GOOD = {
 }
 
 
+PLAIN = ("SIZE 0", "ENHANCEDSTATUSCODES")
+PIPELINING = ("PIPELINING", *PLAIN)
+
+
 class _Gone(Exception):  # noqa: N818
     """This connection is over."""
 
 
 class ScriptedSmtpServer:
-    """A context manager; `dots` holds the raw payload behind which a final dot was read."""
+    """A context manager that understands pipelined commands.
+
+    `dots` holds the raw payload behind which a final dot was read, `recipients` whom each was for;
+    `commands` every command line; `ahead` what had arrived behind a dot at the end of a `Wait`.
+    """
 
     def __init__(
         self,
         script: Mapping[str, Iterable[Act]] | None = None,
         *,
-        extensions: Iterable[str] = ("SIZE 0", "ENHANCEDSTATUSCODES"),
+        extensions: Iterable[str] = PLAIN,
     ) -> None:
         self._script: dict[str, Iterator[Act]] = {k: iter(v) for k, v in (script or {}).items()}
         self._extensions = tuple(extensions)
         self.dots: list[bytes] = []
+        self.recipients: list[str] = []
+        self.ahead: list[bytes] = []
         self.commands: list[str] = []
         self.connections = 0
         self._lock = threading.Lock()
         self._over = threading.Event()
         self._threads: list[threading.Thread] = []
         self._socket = socket.create_server(("127.0.0.1", 0))
-        self._socket.settimeout(0.1)
         self.port: int = self._socket.getsockname()[1]
 
     def __enter__(self) -> ScriptedSmtpServer:
@@ -87,6 +104,9 @@ class ScriptedSmtpServer:
 
     def __exit__(self, *_: object) -> None:
         self._over.set()
+        # A plain close does not wake an accept that waits.
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
         for thread in self._threads:
             thread.join(5)
         self._socket.close()
@@ -100,8 +120,8 @@ class ScriptedSmtpServer:
         while not self._over.is_set():
             try:
                 line, _ = self._socket.accept()
-            except TimeoutError:
-                continue
+            except OSError:
+                return
             self.connections += 1
             self._start(self._talk, line)
 
@@ -120,12 +140,21 @@ class ScriptedSmtpServer:
             self._act("ehlo", line, self._greeting())
         elif phase not in _GOOD:
             line.sendall(b"500 5.5.1 what?\r\n")
+        elif phase == "data":
+            good = _GOOD["data"] if reader.recipient else b"554 5.5.1 no valid recipients\r\n"
+            if self._act("data", line, good).startswith(b"354"):
+                self._payload(line, reader)
         else:
-            data = self._act(phase, line)
+            said = self._act(phase, line)
+            if phase == "rcpt" and said.startswith(b"25"):
+                reader.recipient = command.partition("<")[2].partition(">")[0]
+            if phase in ("rset", "mail"):
+                reader.recipient = ""
+            if phase == "auth" and said.startswith(b"334"):
+                self.commands.append(reader.until(b"\r\n").decode().strip())
+                line.sendall(b"535 5.7.8 no\r\n")
             if phase == "quit":
                 raise _Gone
-            if phase == "data" and data.startswith(b"354"):
-                self._payload(line, reader)
 
     def _payload(self, line: socket.socket, reader: _Lines) -> None:
         with self._lock:
@@ -133,10 +162,14 @@ class ScriptedSmtpServer:
         if isinstance(act, Close):
             reader.until(b"\r\n")
             raise _Gone
+        if isinstance(act, Say):
+            line.sendall(act.data)
         payload = reader.until(b"\r\n.\r\n")
         with self._lock:
             self.dots.append(payload[: -len(b".\r\n")])
-        self._act("dot", line)
+            self.recipients.append(reader.recipient)
+        reader.recipient = ""
+        self._act("dot", line, reader=reader)
 
     def _greeting(self) -> bytes:
         lines = ["scripted.example", *self._extensions]
@@ -145,7 +178,13 @@ class ScriptedSmtpServer:
             for n, text in enumerate(lines)
         )
 
-    def _act(self, phase: str, line: socket.socket, good: bytes | None = None) -> bytes:
+    def _act(
+        self,
+        phase: str,
+        line: socket.socket,
+        good: bytes | None = None,
+        reader: _Lines | None = None,
+    ) -> bytes:
         """Do what the script says for this phase; returns what was said."""
         with self._lock:
             act = next(self._script.get(phase, iter(())), None)
@@ -157,6 +196,11 @@ class ScriptedSmtpServer:
             case Hang():
                 self._over.wait(30)
                 raise _Gone
+            case Wait(seconds):
+                self._over.wait(seconds)
+                if reader is not None:
+                    self.ahead.append(reader.arrived())
+                act = Say(good or _GOOD[phase])
             case Drip(data, pause):
                 for byte in data:
                     line.sendall(bytes([byte]))
@@ -172,6 +216,13 @@ class ScriptedSmtpServer:
 class _Lines:
     def __init__(self, line: socket.socket, over: threading.Event) -> None:
         self._line, self._over, self._left = line, over, b""
+        self.recipient = ""
+
+    def arrived(self) -> bytes:
+        """Return what came and was not asked for yet."""
+        with contextlib.suppress(TimeoutError):
+            self._left += self._line.recv(65_536)
+        return self._left
 
     def until(self, end: bytes) -> bytes:
         """Return everything up to and with `end`."""

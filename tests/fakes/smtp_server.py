@@ -36,6 +36,13 @@ class _Handler:
     def __init__(self, server: SmtpServer) -> None:
         self._server = server
 
+    async def handle_EHLO(  # noqa: N802 - aiosmtpd's name
+        self, _s: Any, session: Session, _e: Envelope, hostname: str, responses: list[str]
+    ) -> list[str]:
+        session.host_name = hostname
+        offered = ["250-PIPELINING"] if self._server.pipelining else []
+        return [*responses[:-1], *offered, responses[-1]]
+
     async def handle_RCPT(  # noqa: N802 - aiosmtpd's name
         self, _server: Any, _session: Session, envelope: Envelope, address: str, _options: list[str]
     ) -> str:
@@ -57,6 +64,7 @@ class SmtpServer:
 
     `tls`: None, "starttls" or "tls" with `context`. `login`: demanded user and password.
     `refuse`: the reply to RCPT for an address. `delay`: seconds before each answer to the dot.
+    `pipelining`: whether it is offered (RFC 2920).
     """
 
     def __init__(
@@ -69,6 +77,7 @@ class SmtpServer:
         smtputf8: bool = True,
         refuse: dict[str, str] | None = None,
         delay: float = 0.0,
+        pipelining: bool = True,
         host: str = "127.0.0.1",
         port: int = 0,
         log: Path | None = None,
@@ -78,6 +87,7 @@ class SmtpServer:
         self.connections = 0
         self.refuse = refuse or {}
         self.delay = delay
+        self.pipelining = pipelining
         self.host, self.port = host, port
         self._tls, self._context, self._login = tls, context, login
         self._size_limit, self._smtputf8 = size_limit, smtputf8

@@ -13,7 +13,7 @@ from newsletter.delivery.states import CampaignStatus, DeliveryState
 from newsletter.digest.model import Byline, Digest, Paragraph, Text
 from newsletter.providers.base import Health
 from newsletter.rendering.render import render
-from newsletter.settings import Settings
+from newsletter.settings import ProviderName, Settings
 from newsletter.storage.database import Database
 from newsletter.storage.schema import current_revision
 from newsletter.storage.tables import campaigns, deliveries, lists
@@ -45,12 +45,28 @@ def look_at_settings(settings: Settings) -> list[Health]:
             sender.from_email or "no sender.from_email",
             "set sender.from_email to an address of a domain you send from",
         ),
+        *_look_at_bounces(settings),
         Health(
             "postal address",
             bool(general.postal_address.strip()),
             general.postal_address.replace("\n", ", ") or "missing",
             "set newsletter.postal_address: the law asks for it in each commercial email",
         ),
+    ]
+
+
+def _look_at_bounces(settings: Settings) -> list[Health]:
+    """Look whether a bounce could name its delivery (A15); only SMTP has a return path of ours."""
+    if settings.delivery.provider is not ProviderName.SMTP:
+        return []
+    domain = settings.sender.bounce_domain
+    return [
+        Health(
+            "bounces",
+            domain is not None,
+            domain or f"all go to {settings.sender.from_email or 'the sender'}, unmarked",
+            "set sender.bounce_domain to a domain whose mail you read",
+        )
     ]
 
 

@@ -100,7 +100,8 @@ class DkimSigner:
         if key.weak:
             detail = f"the RSA key of {name} has {key.bits} bit, fewer than {ADVISED_RSA}"
             return [Health("dkim", ok=False, detail=detail, fix="publish and use a larger one")]
-        return [Health("dkim", ok=True, detail=f"{key.algorithm}, {key.bits} bit, {name}")]
+        published = f"{name} must hold TXT {self.public_record()}"
+        return [Health("dkim", ok=True, detail=f"{key.algorithm}, {key.bits} bit; {published}")]
 
     def _refuse_unaligned(self, senders: Sequence[bytes]) -> None:
         domain = self._sender_domain(tuple(senders))

@@ -8,7 +8,7 @@ from pydantic import SecretStr
 
 from newsletter.clock import Clock
 from newsletter.errors import ConfigurationError, Place
-from newsletter.providers.base import Provider
+from newsletter.providers.base import AccountProblem, Provider
 from newsletter.settings import ProviderName, Settings, read_secret_file
 
 
@@ -59,8 +59,15 @@ def _smtp(settings: Settings, clock: Clock) -> Provider:
     if smtp.dkim_domain is not None and smtp.dkim_key_file is not None:
         from newsletter.providers.dkim import DkimSigner
 
-        key_file = settings.path(smtp.dkim_key_file)
-        signer = DkimSigner(smtp.dkim_domain, key_file, smtp.dkim_selector)
+        # Not resolved: where a link leads may change while we run, and names the selector.
+        key_file = settings.root / smtp.dkim_key_file
+        try:
+            signer = DkimSigner(smtp.dkim_domain, key_file, smtp.dkim_selector, clock)
+            signer.public_record()
+        except AccountProblem as problem:
+            raise ConfigurationError(
+                problem.problem, where=Place(settings.file), fix=problem.fix
+            ) from None
     ca_file = settings.path(smtp.ca_file) if smtp.ca_file else None
     return SmtpProvider(smtp, clock, password=password, ca_file=ca_file, signer=signer)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from functools import partial
 from pathlib import Path
 
 from newsletter.clock import Clock
@@ -19,11 +18,10 @@ from newsletter.providers.base import (
     Unavailable,
 )
 from newsletter.providers.smtp_auth import PasswordSource
-from newsletter.providers.smtp_connecting import open_session
+from newsletter.providers.smtp_connecting import Connector
 from newsletter.providers.smtp_letters import Letter, Letters, Signer
 from newsletter.providers.smtp_pool import Pool
 from newsletter.providers.smtp_session import BrokenOff, Session
-from newsletter.providers.smtp_wire import Breaker
 from newsletter.settings import SmtpPart
 
 BREAKS_IN_A_ROW = 3
@@ -55,8 +53,8 @@ class SmtpProvider:
         self._clock = clock
         self._signer = signer
         self.lanes = settings.connections
-        connect = partial(_connect, settings, password, ca_file)
-        self._pool = Pool(connect, settings.messages_per_connection)
+        connector = Connector(settings, password=password, ca_file=ca_file)
+        self._pool = Pool(connector.open, settings.messages_per_connection)
 
     def send(
         self, mailing: Mailing, envelopes: Iterable[Envelope | None], flight: Flight
@@ -65,7 +63,13 @@ class SmtpProvider:
         letters = Letters(mailing, envelopes, self._clock, self._signer)
         course = _Course(letters, flight, self._pool)
         breaks = 0
-        while not self._pool.interrupted and letters.wait():
+        while not self._pool.interrupted:
+            # Told before the next one is waited for: it may wait for the place of a refused one.
+            for outcome in letters.refusals():
+                flight.land(outcome)
+                yield outcome
+            if not letters.wait():
+                break
             session = self._pool.take()
             before = session.answered
             try:
@@ -96,17 +100,18 @@ class SmtpProvider:
         return None
 
     def health(self) -> list[Health]:
-        """Connect, greet, protect, authenticate, and leave."""
+        """Connect, greet, protect, authenticate, and leave; then look at the signing key."""
+        signing = self._signer.health() if self._signer is not None else []
         try:
             session = self._pool.take()
         except (AccountProblem, Unavailable) as problem:
             fix = getattr(problem, "fix", None) or "check 'delivery.smtp'"
-            return [Health("smtp", ok=False, detail=problem.problem, fix=fix)]
+            return [Health("smtp", ok=False, detail=problem.problem, fix=fix), *signing]
         size = session.offers.size_limit
         limit = f", up to {size:,} bytes" if size else ""
         session.quit()
         self._pool.drop(session)
-        return [Health("smtp", ok=True, detail=f"{self._where} takes mail{limit}")]
+        return [Health("smtp", ok=True, detail=f"{self._where} takes mail{limit}"), *signing]
 
     def close(self) -> None:
         """Say QUIT on every idle connection."""
@@ -115,12 +120,6 @@ class SmtpProvider:
     @property
     def _where(self) -> str:
         return f"{self._settings.host}:{self._settings.port}"
-
-
-def _connect(
-    settings: SmtpPart, password: PasswordSource | None, ca_file: Path | None, breaker: Breaker
-) -> Session:
-    return open_session(settings, password=password, ca_file=ca_file, breaker=breaker)
 
 
 class _Course:

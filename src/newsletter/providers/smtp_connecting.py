@@ -13,6 +13,7 @@ import ssl
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -25,39 +26,66 @@ from newsletter.providers.smtp_wire import Breaker, Wire
 from newsletter.settings import Security, SmtpPart
 
 
-def open_session(
-    settings: SmtpPart,
-    *,
-    password: PasswordSource | None = None,
-    ca_file: Path | None = None,
-    breaker: Breaker | None = None,
-) -> Session:
-    """Connect, greet, protect and authenticate; `breaker` may cut it short from another thread.
+class Connector:
+    """Opens sessions with the configured server; may be used from several threads at once.
 
-    Raises `AccountProblem` when the server will not have us as configured (no STARTTLS, a
-    certificate that does not verify, a wrong password), `Unavailable` when it is not there.
+    `password` is asked for each session. `ca_file`: an authority of our own, read once.
     """
-    where = f"{settings.host}:{settings.port}"
-    seconds = settings.timeout.total_seconds()
-    breaker = breaker or Breaker()
-    client: Any = None
-    try:
-        with _told_as_problems(where):
-            context = ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
-            client = _client(settings, seconds, context, breaker)
-            _greet(client, settings)
-            if settings.security is Security.STARTTLS:
-                _start_tls(client, context, where)
-            authenticate(client, settings, password)
-            if client.replies:
-                raise smtplib.SMTPServerDisconnected("it said more than it was asked")
-            offers = _offers(client, settings)
-            return Session(Wire(client.sock, client.replies, breaker, seconds), offers)
-    except BaseException:
-        breaker.close()
-        if client is not None:
-            client.close()
-        raise
+
+    def __init__(
+        self,
+        settings: SmtpPart,
+        *,
+        password: PasswordSource | None = None,
+        ca_file: Path | None = None,
+    ) -> None:
+        self._settings = settings
+        self._password = password
+        self._ca_file = ca_file
+
+    def open(self, breaker: Breaker) -> Session:
+        """Connect, greet, protect and authenticate; `breaker` may cut it short from elsewhere.
+
+        Raises `AccountProblem` when the server will not have us as configured (no STARTTLS, a
+        certificate that does not verify, a wrong password), `Unavailable` when it is not there.
+        """
+        settings = self._settings
+        where = f"{settings.host}:{settings.port}"
+        seconds = settings.timeout.total_seconds()
+        client: Any = None
+        try:
+            with _told_as_problems(where):
+                context = None if settings.security is Security.NONE else self._context
+                client = _client(settings, seconds, context, breaker)
+                _greet(client, settings)
+                if settings.security is Security.STARTTLS:
+                    _start_tls(client, self._context, where)
+                authenticate(client, settings, self._password)
+                if client.replies:
+                    raise smtplib.SMTPServerDisconnected("it said more than it was asked")
+                offers = _offers(client, settings)
+                return Session(Wire(client.sock, client.replies, breaker, seconds), offers)
+        except BaseException:
+            breaker.close()
+            if client is not None:
+                client.close()
+            raise
+
+    @cached_property
+    def _context(self) -> ssl.SSLContext:
+        """What verifies the server; reading every authority takes longer than many messages."""
+        try:
+            return ssl.create_default_context(cafile=str(self._ca_file) if self._ca_file else None)
+        except ssl.SSLError:
+            raise AccountProblem(
+                "the file of certificate authorities holds none",
+                fix="correct 'delivery.smtp.ca_file'",
+            ) from None
+        except OSError as error:
+            raise AccountProblem(
+                f"the file of certificate authorities cannot be read: {error.strerror}",
+                fix="correct 'delivery.smtp.ca_file'",
+            ) from None
 
 
 class _BoundedReplies:
@@ -101,8 +129,8 @@ class _BoundedReplies:
         ):
             connection = socket.socket(family, kind, protocol)
             connection.settimeout(timeout)
-            self.breaker.watch(connection)
             try:
+                self.breaker.watch(connection)
                 connection.connect(address)
             except OSError as error:
                 connection.close()
@@ -133,7 +161,7 @@ class _Tls(_BoundedReplies, smtplib.SMTP):
 
 
 def _client(
-    settings: SmtpPart, seconds: float, context: ssl.SSLContext, breaker: Breaker
+    settings: SmtpPart, seconds: float, context: ssl.SSLContext | None, breaker: Breaker
 ) -> smtplib.SMTP:
     client: Any
     if settings.security is Security.TLS:

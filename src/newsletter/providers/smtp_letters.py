@@ -12,6 +12,7 @@ from newsletter.providers.base import (
     AccountProblem,
     DeliveryId,
     Envelope,
+    Health,
     Mailing,
     Outcome,
     OutcomeKind,
@@ -30,6 +31,10 @@ class Signer(Protocol):
 
         May raise `AccountProblem`.
         """
+        ...
+
+    def health(self) -> list[Health]:
+        """Look at the key."""
         ...
 
 

@@ -15,6 +15,9 @@ GARBAGE = -1
 """The code of a line that is no reply."""
 
 _ONE_LINE = re.compile(rb"(\d{3}) ([^\r\n]{0,512})\r\n")
+_ENVELOPE_TAKEN = re.compile(
+    rb"250 [^\r\n]{0,512}\r\n25[0-2] [^\r\n]{0,512}\r\n354 [^\r\n]{0,512}\r\n"
+)
 _STATUS = re.compile(r"([245]\.\d{1,3}\.\d{1,3})\b\s*")
 _QUEUE_ID = re.compile(r"queued(?: mail for delivery)?(?: as)? ?[:=]?\s*<?([\w.+-]{4,80})", re.I)
 
@@ -72,6 +75,15 @@ class ReplyBuffer:
     def feed(self, data: bytes) -> None:
         """Add what was received."""
         self._data = self._data + data if self._data else data
+
+    def take_envelope(self) -> bool:
+        """Take the replies to MAIL, RCPT and DATA at once, where all are here and all are good.
+
+        The usual case, and three replies of four; false leaves everything to `take`.
+        """
+        if match := _ENVELOPE_TAKEN.match(self._data):
+            self._data = self._data[match.end() :]
+        return match is not None
 
     def take(self) -> tuple[int, list[bytes]] | None:
         """Return code and lines of the first reply; None while it is not whole.

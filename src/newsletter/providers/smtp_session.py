@@ -71,6 +71,8 @@ class Session:
         """
         self.messages += 1
         announced, self._announced = self._announced is letter, None
+        if announced and self._wire.takes_envelope():
+            return None
         commands = list(zip(_PHASES, letter.commands, strict=True))
         if self._reset_is_due:
             commands.insert(0, (Phase.RSET, b"RSET\r\n"))
