@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from newsletter.cli.options import CampaignNumber, Json
-from newsletter.cli.running import run_campaign, show_campaign
+from newsletter.cli.running import run_campaign, settle_dead_claims, show_campaign
 from newsletter.cli.workspace import Workspace
 from newsletter.errors import UsageError
 
@@ -75,6 +75,8 @@ def resume(context: typer.Context, campaign: CampaignNumber, as_json: Json = Fal
     with workspace.database.read() as connection:
         current = get_campaign(connection, campaign)
     status = current.status
+    if status is CampaignStatus.CANCELLED:
+        settle_dead_claims(workspace, current.list_id)
     if status is CampaignStatus.HELD:
         say(f"campaign {campaign} was held: {current.status_reason}")
     if status not in (CampaignStatus.SCHEDULED, CampaignStatus.SENT):
@@ -91,9 +93,12 @@ def cancel(context: typer.Context, campaign: CampaignNumber, as_json: Json = Fal
 
 
 def _change(workspace: Workspace, campaign: int, word: str, *, as_json: bool) -> None:
-    from newsletter.delivery.campaigns import change_status
+    from newsletter.delivery.campaigns import change_status, get_campaign
 
     change_status(workspace.database, campaign, word, workspace.clock.now(), actor=workspace.actor)
+    with workspace.database.read() as connection:
+        list_id = get_campaign(connection, campaign).list_id
+    settle_dead_claims(workspace, list_id)
     show_campaign(workspace, campaign, as_json=as_json)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -48,6 +48,14 @@ def run_campaign(workspace: Workspace, campaign: int, *, as_json: bool) -> None:
         say(f"recovered {recovered.all} claims of a process that had ended: {words}")
     report = show_campaign(workspace, campaign, as_json=as_json)
     raise typer.Exit(_exit_code(report, stopped=sender.stop.is_set()))
+
+
+def settle_dead_claims(workspace: Workspace, list_id: int) -> None:
+    """Settle what a killed process left, where nobody sends now; who sends does it itself."""
+    from newsletter.errors import ConfigurationError, TryAgainLater
+
+    with suppress(TryAgainLater, ConfigurationError):
+        workspace.sender(list_id).settle()
 
 
 def show_campaign(workspace: Workspace, campaign: int, *, as_json: bool) -> Report:

@@ -95,18 +95,27 @@ class Sender:
         """
         with sender_lock(self.database) as alone:
             self._guard(campaign)
-            recovered = recover(
-                self.database,
-                Scene(self.flights, self.provider, boot_id()),
-                self.clock.now(),
-                others_are_dead=alone,
-            )
-            if recovered.all:
-                log.warning("claims_recovered", campaign=campaign, **recovered.counts)
+            recovered = self._recover(alone)
             with self._timed(campaign):
                 self._send_all(campaign)
             self._finish(campaign)
             return recovered
+
+    def settle(self) -> Recovered:
+        """Settle what dead workers left, of any campaign, and send nothing (G7).
+
+        Raises `TryAgainLater` when another process sends: it does so itself.
+        """
+        with sender_lock(self.database) as alone:
+            guard_copy(self.database, self.clock.now(), "sender")
+            return self._recover(alone)
+
+    def _recover(self, alone: bool) -> Recovered:
+        scene = Scene(self.flights, self.provider, boot_id())
+        recovered = recover(self.database, scene, self.clock.now(), others_are_dead=alone)
+        if recovered.all:
+            log.warning("claims_recovered", **recovered.counts)
+        return recovered
 
     def _guard(self, campaign: int) -> None:
         """Refuse to send from a copy of the database that nobody announced (G19)."""

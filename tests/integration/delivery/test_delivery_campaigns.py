@@ -452,3 +452,15 @@ def test_an_operator_may_mark_or_retry_an_unknown_delivery(stage: Stage) -> None
     assert (marked, retried) == (1, 1)
     assert [e.address for e in provider.handed] == ["reader2@example.org"]
     assert stage.campaign(campaign).status is CampaignStatus.SENT
+
+
+def test_what_a_dead_worker_of_a_cancelled_campaign_held_is_skipped_and_not_left_claimed(
+    stage: Stage,
+) -> None:
+    campaign = stage.freeze()
+    claimed_by_a_dead_worker(stage, campaign, boot_id())
+    change_status(stage.database, campaign, "cancel", stage.clock.now(), actor="test")
+
+    stage.sender(ScriptedProvider()).settle()
+
+    assert stage.totals(campaign) == {"accepted": 1, "unknown": 1, "skipped": 3}
