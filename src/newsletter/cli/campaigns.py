@@ -75,11 +75,11 @@ def resume(context: typer.Context, campaign: CampaignNumber, as_json: Json = Fal
     with workspace.database.read() as connection:
         current = get_campaign(connection, campaign)
     status = current.status
-    if status is CampaignStatus.CANCELLED:
-        settle_dead_claims(workspace, current.list_id)
     if status is CampaignStatus.HELD:
         say(f"campaign {campaign} was held: {current.status_reason}")
-    if status not in (CampaignStatus.SCHEDULED, CampaignStatus.SENT):
+    # A cancelled one sends nothing more, but what a killed sender had claimed is settled (G7).
+    settled = (CampaignStatus.SCHEDULED, CampaignStatus.SENT, CampaignStatus.CANCELLED)
+    if status not in settled:
         change_status(
             workspace.database, campaign, "resume", workspace.clock.now(), actor=workspace.actor
         )

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, func, select
 
 from newsletter.delivery.campaigns import Campaign, Totals, get_campaign, totals
-from newsletter.delivery.states import DeliveryState
+from newsletter.delivery.states import FINISHED, DeliveryState
 from newsletter.storage.tables import attempts, campaigns, deliveries, digests, subscribers
 
 _S = DeliveryState
@@ -164,7 +164,13 @@ def what_next(report: Report) -> list[str]:
             f"{deferred} deferred: due again from {when} by 'newsletter campaigns resume {number}',"
             f" until {report.campaign.expires_at:%Y-%m-%d %H:%M} UTC"
         )
-    if waiting := report.states.of(_S.PENDING, _S.CLAIMED):
+    waiting = report.states.of(_S.PENDING, _S.CLAIMED)
+    if waiting and report.campaign.status in FINISHED:
+        lines.append(
+            f"{waiting} claimed by a process that may have ended: settled by "
+            f"'newsletter campaigns resume {number}', which sends nothing more"
+        )
+    elif waiting:
         lines.append(f"{waiting} not sent yet: newsletter campaigns resume {number}")
     return lines
 

@@ -1,0 +1,1 @@
+"""Chaos: whole sends in processes of their own, disturbed at random, judged by what arrived."""
