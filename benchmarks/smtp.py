@@ -28,11 +28,11 @@ from newsletter.providers.dkim import DkimSigner
 from newsletter.providers.smtp import SmtpProvider
 from newsletter.settings import Security, SmtpPart
 
-MESSAGES = 4000
-LOOP_MESSAGES = 800
+MESSAGES = 8000
+LOOP_MESSAGES = 1000
 BYTES = 45_000
 ROUNDS = 5
-CONNECTIONS = 4
+CONNECTIONS = 8
 
 
 @contextlib.contextmanager

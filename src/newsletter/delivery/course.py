@@ -111,6 +111,8 @@ class Course:
     end: threading.Event = field(default_factory=threading.Event)
     claiming: threading.Lock = field(default_factory=threading.Lock)
     cursor: int = -1
+    left: int = 0
+    """About how many could still be claimed: batches grow smaller towards the end."""
     accepted: int = 0
     refusals: Refusals = field(default_factory=Refusals)
     brake: str | None = None

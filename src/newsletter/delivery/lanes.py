@@ -34,6 +34,10 @@ RECORD_SECONDS = 0.25
 WAITS_IN_A_ROW = 5
 """So often a lane waits for an absent provider while nothing gets through before it gives up."""
 LONGEST_WAIT = 120.0
+SHARES = 2
+"""A batch takes at most this part of a lane's fair share of what is left,"""
+LEAST_BATCH = 50
+"""but so many anyway: each claim waits for the disk."""
 
 
 class Lane:
@@ -103,6 +107,7 @@ class Lane:
                     batch = ledger.claim_in(connection, request, outfit.keys, now)
                 if batch is not None:
                     course.cursor = batch.last
+                    course.left -= len(batch.recipients) + batch.skipped
                     outfit.claimed(batch.attempt)
                     return batch
         return None
@@ -110,8 +115,11 @@ class Lane:
     def _room(self, connection: Connection) -> int:
         """Return how many may be claimed now: the batch, today's share, the canary."""
         outfit, course = self._outfit, self._course
+        lanes = outfit.provider.lanes
         most = min(outfit.batch_size, outfit.provider.batch_limit)
-        room = outfit.limits.batch(most, outfit.provider.lanes)
+        # So that no lane is left with a whole batch when the others have nothing more to do.
+        fair = max(course.left // (SHARES * lanes), LEAST_BATCH) if lanes > 1 else most
+        room = outfit.limits.batch(min(most, fair), lanes)
         today = outfit.limits.room(connection, outfit.provider.name, outfit.clock.now())
         if today is not None:
             course.quota_used = today == 0

@@ -176,6 +176,7 @@ class Sender:
                 hard,
                 judged=current.judged_at is not None,
                 stop=self.stop,
+                left=ledger.count_ready(connection, campaign, self.clock.now()),
             )
 
     def _drive(self, course: Course, lanes: list[Lane]) -> None:

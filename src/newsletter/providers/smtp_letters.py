@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from newsletter.clock import Clock
 from newsletter.providers.base import (
@@ -48,8 +48,7 @@ class Offers:
     size_limit: int | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Letter:
+class Letter(NamedTuple):
     """One message ready for the wire: `head` and `body` together, ending in CRLF, dots doubled."""
 
     envelope: Envelope

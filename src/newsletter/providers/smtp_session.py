@@ -127,7 +127,7 @@ class Session:
     def write(self, letter: Letter) -> None:
         """Hand over all of the message but its last bytes; raises `BrokenOff`."""
         for piece in letter.pieces(_TAIL):
-            self._say(piece, blames=True)
+            self._say(piece, blames=True, more=True)
         # A reply too many would be taken for the one to the dot.
         if self._wire.babbles:
             self.abort()
@@ -200,9 +200,9 @@ class Session:
         self.clean = False
         self._wire.close()
 
-    def _say(self, data: bytes | memoryview, *, blames: bool) -> None:
+    def _say(self, data: bytes | memoryview, *, blames: bool, more: bool = False) -> None:
         try:
-            self._wire.write(data)
+            self._wire.write(data, more=more)
         except LostConnection as lost:
             self.abort()
             raise BrokenOff(f"broke before the message was sent: {lost}", blames=blames) from None

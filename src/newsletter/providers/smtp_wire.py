@@ -17,6 +17,8 @@ from newsletter.providers.smtp_replies import EndlessReply, Reply, ReplyBuffer
 _BLOCK = 64 * 1024
 """Bytes that must be taken within the time-out: a reader of a byte a second cannot hold us."""
 _QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
+# Where the system knows it: a short packet waits for what follows at once.
+_MORE: int = getattr(socket, "MSG_MORE", 0)
 _WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
@@ -101,12 +103,18 @@ class Wire:
         """Whether three good replies to an envelope were here already; then they are read."""
         return self._replies.take_envelope()
 
-    def write(self, data: bytes | memoryview) -> None:
-        """Hand all of it to the system; raises `LostConnection` with what was taken of it."""
+    def write(self, data: bytes | memoryview, *, more: bool = False) -> None:
+        """Hand all of it to the system; raises `LostConnection` with what was taken of it.
+
+        `more`: another write follows at once, so a last short packet may wait for it.
+        """
         size = len(data)
         self._half_answered = False
         try:
-            taken = self._socket.send(data)
+            if more and self._protected is None:
+                taken = self._socket.send(data, _MORE)
+            else:
+                taken = self._socket.send(data)
         except _WOULD_BLOCK:
             taken = 0
         except OSError as error:

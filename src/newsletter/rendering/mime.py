@@ -61,7 +61,14 @@ class _Body:
 
     def fill(self, head: bytes, values: Mapping[str, str]) -> bytes:
         """Return head and body in one piece."""
-        encoded = [encode_quoted_printable(slot_value(slot, values)) for slot in self._different]
+        # The same link stands in the text and, with nothing to escape in it, in the HTML.
+        known: dict[str, bytes] = {}
+        encoded = []
+        for slot in self._different:
+            value = slot_value(slot, values)
+            if (data := known.get(value)) is None:
+                data = known[value] = encode_quoted_printable(value)
+            encoded.append(data)
         parts = self._layout.copy()
         parts[0] = head
         at = 2
@@ -266,14 +273,19 @@ def encode_quoted_printable(text: str) -> bytes:
     (A12). Every line end of any kind becomes one CRLF.
     """
     if (
-        len(text) < _LONGEST_LINE
-        and text.isascii()
+        text.isascii()
         and text.isprintable()
         and "=" not in text
         and text[:1] != "."
         and text[-1:] != " "
     ):
-        return text.encode("ascii")
+        data = text.encode("ascii")
+        if len(data) < _LONGEST_LINE:
+            return data
+        width = _LONGEST_LINE - 1
+        lines = [data[at : at + width] for at in range(0, len(data), width)]
+        if not any(line.startswith(b".") for line in lines):
+            return _SOFT_BREAK.join(lines)
     unified = text.replace("\r\n", "\n").replace("\r", "\n")
     # istext=True keeps line ends; it also wraps at 76 including the soft break's sign.
     data = binascii.b2a_qp(unified.encode("utf-8", "replace"), False, True, False)
