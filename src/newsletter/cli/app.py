@@ -25,6 +25,7 @@ from newsletter.cli import (
     subscribers,
     suppressions,
     verify,
+    worker,
 )
 from newsletter.cli.workspace import Workspace
 from newsletter.errors import NewsletterError
@@ -78,6 +79,7 @@ app.add_typer(suppressions.app, name="suppressions")
 app.add_typer(domains.app, name="domains")
 app.command()(doctor.doctor)
 app.command()(verify.verify)
+app.command()(worker.worker)
 app.add_typer(db.app, name="db")
 
 

@@ -23,7 +23,10 @@ app = typer.Typer(help="The database: upgrade, backup, restore, hold.")
 @app.command()
 def upgrade(context: typer.Context, as_json: Json = False) -> None:
     """Bring the database to this program's schema, after a backup of an embedded one."""
-    from newsletter.cli.console import answer, answer_json
+    from importlib.util import find_spec
+
+    from newsletter.cli.console import answer, answer_json, say
+    from newsletter.delivery.work_queue import lay_queue
     from newsletter.storage.database import open_database
     from newsletter.storage.schema import HEAD, current_revision
     from newsletter.storage.schema import upgrade as upgrade_schema
@@ -34,6 +37,12 @@ def upgrade(context: typer.Context, as_json: Json = False) -> None:
     try:
         before = current_revision(database)
         saved = upgrade_schema(database, workspace.clock)
+        if (
+            not database.embedded
+            and find_spec("procrastinate") is not None
+            and lay_queue(database, replace=True)
+        ):
+            say("the queue of workers was laid out")
     finally:
         database.close()
     if as_json:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from newsletter.delivery.campaigns import Campaign, Totals
     from newsletter.delivery.reports import Report
 
+OTHERS_SECONDS = 0.5
+"""How often a foreground send looks whether the workers beside it are done."""
+
 
 def run_campaign(workspace: Workspace, campaign: int, *, as_json: bool) -> None:
     """Send a campaign as far as it goes now, then report and exit.
@@ -27,6 +30,7 @@ def run_campaign(workspace: Workspace, campaign: int, *, as_json: bool) -> None:
     """
     from newsletter.cli.console import Progress, say
     from newsletter.delivery.campaigns import get_campaign
+    from newsletter.delivery.due_work import others_send
     from newsletter.delivery.starting import start_when_due
 
     with workspace.database.read() as connection:
@@ -41,6 +45,11 @@ def run_campaign(workspace: Workspace, campaign: int, *, as_json: bool) -> None:
         with _stopped_by_signals(sender.stop):
             start_when_due(workspace.database, campaign, workspace.clock, sender.stop, tell=say)
             recovered = None if sender.stop.is_set() else sender.run(campaign)
+            # Workers beside this process may still hold claims of the campaign.
+            while others_send(workspace.database, campaign):
+                if sender.stop.wait(OTHERS_SECONDS):
+                    break
+                sender.run(campaign)
     if recovered is not None and recovered.all:
         words = ", ".join(
             f"{count} {kind.replace('_', ' ')}" for kind, count in recovered.counts.items()

@@ -107,7 +107,12 @@ def send(
         campaign = already.campaign
         say(f"going on with campaign {campaign}: it is unfinished and frozen as it was")
     if not wait:
-        say(f"campaign {campaign} is frozen; 'newsletter campaigns resume {campaign}' sends it")
+        from newsletter.delivery.work_queue import announce
+
+        if announce(workspace.database, campaign):
+            say(f"campaign {campaign} is frozen; running workers have been told of it")
+        else:
+            say(f"campaign {campaign} is frozen; 'newsletter campaigns resume {campaign}' sends it")
         show_campaign(workspace, campaign, as_json=as_json)
         raise typer.Exit(EXIT_DONE)
     run_campaign(workspace, campaign, as_json=as_json)

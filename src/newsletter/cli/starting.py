@@ -160,6 +160,7 @@ newsletter.key
 *.db
 *.db-*
 *.db.*
+.flights/
 outbox/
 rendered/
 """

@@ -260,6 +260,16 @@ def get_campaign(connection: Connection, campaign: int) -> Campaign:
     return _campaign(row)
 
 
+def lock_campaign(connection: Connection, campaign: int) -> None:
+    """Let nobody else change a campaign's status until the caller's transaction ends.
+
+    Lock: the campaign's row, without its key, so that claims, which refer to it, go on.
+    """
+    connection.execute(
+        select(campaigns.c.id).where(campaigns.c.id == campaign).with_for_update(key_share=True)
+    )
+
+
 def list_campaigns(connection: Connection, *, limit: int | None = None) -> list[Campaign]:
     """Return the campaigns, newest first."""
     query = _SUMMARY.order_by(campaigns.c.id.desc()).limit(limit)
@@ -321,6 +331,7 @@ def change_status_in(
     reason: str | None = None,
 ) -> CampaignStatus:
     """Do what `change_status` does inside the caller's transaction, which must be durable."""
+    lock_campaign(connection, campaign)
     current = get_campaign(connection, campaign)
     if _is_there_already(current.status, word):
         return current.status
@@ -360,6 +371,7 @@ def _is_there_already(status: CampaignStatus, word: str) -> bool:
     return (status, word) in {
         (CampaignStatus.PAUSED, "pause"),
         (CampaignStatus.SENDING, "resume"),
+        (CampaignStatus.SENDING, "start"),
         (CampaignStatus.CANCELLED, "cancel"),
         (CampaignStatus.SENT, "finish"),
     }

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from sqlalchemy import Connection
 
 from newsletter.delivery import ledger
+from newsletter.delivery.campaigns import lock_campaign
 from newsletter.delivery.canary import count_taken
 from newsletter.delivery.course import Course, Outfit
 from newsletter.delivery.domains import held_domains
@@ -125,6 +126,8 @@ class Lane:
             course.quota_used = today == 0
             room = min(room, today)
         if course.campaign.canary and not course.judged:
+            # Until the claim is committed: other workers count what is taken, too.
+            lock_campaign(connection, course.campaign.id)
             taken = count_taken(connection, course.campaign.id)
             room = min(room, course.campaign.canary - taken)
         return room

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, func, select
 
 from newsletter.delivery.domains import DomainGate, DomainWatch, held_domains
 from newsletter.delivery.pacing import Pace, Unpaced, open_pace
@@ -17,6 +17,9 @@ from newsletter.storage.database import Database
 
 SECONDS_A_BATCH = 10.0
 """A paced batch is no larger than this many seconds' worth: a pause takes effect at its end."""
+
+QUOTA_LOCK = 0x6E6C7175
+"""Number of the advisory lock under which workers claim while a warm-up plan is in force."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,9 @@ class Limits:
         most = allowance(self.warm_up, today)
         if most is None:
             return None
+        if connection.dialect.name == "postgresql":
+            # Until the claim is committed: what others claim meanwhile would not be counted.
+            connection.execute(select(func.pg_advisory_xact_lock(QUOTA_LOCK)))
         under_way = connection.execute(OPEN_ATTEMPTS).scalar_one()
         return max(0, most - count_today(connection, provider, self.day(now)) - int(under_way))
 

@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, select, update
 
 from newsletter.delivery.campaigns import load_mailing
-from newsletter.delivery.flight import FlightRecord, read_flight
+from newsletter.delivery.flight import FlightRecord, log_path, read_flight
 from newsletter.delivery.ledger import Batch, record_in
 from newsletter.delivery.statements import database_time
 from newsletter.delivery.states import DeliveryState
@@ -82,6 +82,8 @@ def _settle(
     if scene.boot is not None and attempt.boot_id == scene.boot:
         flight = read_flight(scene.flights, attempt.worker, attempt.id, attempt.campaign_id)
     with database.write(durable=True) as connection:
+        if not _lock_open(connection, attempt.id):
+            return Counter()
         claimed = _claimed(connection, attempt.campaign_id, attempt.id)
         name = connection.execute(
             select(campaigns.c.provider).where(campaigns.c.id == attempt.campaign_id)
@@ -97,7 +99,20 @@ def _settle(
         connection.execute(
             update(attempts).where(attempts.c.id == attempt.id).values(finished_at=now)
         )
+    if flight is not None:
+        # It was the worker's last attempt, and all that its log said is in the ledger now.
+        log_path(scene.flights, attempt.worker).unlink(missing_ok=True)
     return Counter(outcome.kind for outcome in outcomes)
+
+
+def _lock_open(connection: Connection, attempt: int) -> bool:
+    """Take an attempt to settle it; False when another process does or did."""
+    row = connection.execute(
+        select(attempts.c.id)
+        .where(attempts.c.id == attempt, attempts.c.finished_at.is_(None))
+        .with_for_update(skip_locked=True, key_share=True)
+    ).first()
+    return row is not None
 
 
 def _claimed(connection: Connection, campaign: int, attempt: int) -> Sequence[int]:

@@ -8,7 +8,12 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import select, update
 
-from newsletter.delivery.campaigns import Campaign, change_status_in, get_campaign
+from newsletter.delivery.campaigns import (
+    Campaign,
+    change_status_in,
+    get_campaign,
+    lock_campaign,
+)
 from newsletter.delivery.outcomes import RETRIED, RETRY_MARK
 from newsletter.delivery.states import CampaignStatus, DeliveryState, Move, before
 from newsletter.errors import DeliveryError
@@ -122,6 +127,8 @@ def decide_unknown(
     }
     state, reason, move = states[decision]
     with database.write() as connection:
+        # A cancel comes wholly before or wholly after: nothing waits in a cancelled campaign.
+        lock_campaign(connection, campaign)
         current = get_campaign(connection, campaign)
         if current.status is CampaignStatus.CANCELLED and decision == "retry":
             raise DeliveryError(

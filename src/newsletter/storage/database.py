@@ -91,7 +91,13 @@ def open_database(url: str, *, root: Path) -> Database:
         return Database(_sqlite_engine(path), path)
     if parsed.get_backend_name() == "postgresql":
         try:
-            return Database(create_engine(parsed.set(drivername="postgresql+psycopg")), None)
+            # The claims rely on it: a server may have another default.
+            return Database(
+                create_engine(
+                    parsed.set(drivername="postgresql+psycopg"), isolation_level="READ COMMITTED"
+                ),
+                None,
+            )
         except ModuleNotFoundError:
             raise ConfigurationError(
                 "PostgreSQL needs the extra 'scale'", fix="pip install 'newsletter[scale]'"

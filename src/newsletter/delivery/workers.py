@@ -1,0 +1,319 @@
+"""Sending past one machine: any number of worker processes share the campaigns (G7).
+
+Workers meet in the queue (`work_queue`) and in the ledger alone. Which deliveries a worker takes is
+the ledger's matter: a job that runs twice, or is lost, changes nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import select
+
+from newsletter.clock import Clock
+from newsletter.delivery.campaigns import Campaign, get_campaign, totals
+from newsletter.delivery.due_work import dead_claims, sending, start_due, wants_hands
+from newsletter.delivery.sender import Sender
+from newsletter.delivery.states import CampaignStatus
+from newsletter.delivery.work_queue import TASK, connecting, lay_queue, offer, queue_of
+from newsletter.errors import (
+    ConfigurationError,
+    NewsletterError,
+    ProviderError,
+    StorageError,
+    TryAgainLater,
+)
+from newsletter.logs import get_logger
+from newsletter.storage.database import Database
+
+if TYPE_CHECKING:
+    from procrastinate import App
+
+log = get_logger("delivery")
+
+LOOK_SECONDS = 3.0
+"""How often a worker looks for campaigns that want hands."""
+IDLE_SECONDS = (3.0, 12.0)
+"""The shortest and the longest pause in looking at a campaign where nothing is due."""
+POLL_SECONDS = 1.0
+"""How often the queue is asked; a new job wakes a worker at once."""
+REST_SECONDS = (5.0, 120.0)
+"""The shortest and the longest pause in trying what time or somebody must mend."""
+STALLED_SECONDS = 30.0
+"""A worker not heard of for so long is dead for the queue; the ledger goes by leases alone."""
+GIVE_BACKS = 5
+"""So often a worker passes on a job for a campaign that it works on already."""
+RECONNECT_SECONDS = 5.0
+
+OpenSender = Callable[[Campaign], AbstractContextManager[Sender]]
+"""Makes the sender of one campaign, with a provider of its own, and closes that afterwards."""
+
+
+class _Pauses:
+    """How long this worker leaves a campaign alone; by a clock that never jumps (G17)."""
+
+    def __init__(self) -> None:
+        self._until: dict[int, float] = {}
+        self._last: dict[int, float] = {}
+
+    def over(self, campaign: int) -> bool:
+        return time.monotonic() >= self._until.get(campaign, 0.0)
+
+    def clear(self, campaign: int) -> None:
+        self._until.pop(campaign, None)
+
+    def begin(self, campaign: int, first: float, longest: float) -> None:
+        """Pause for `first` seconds, twice as long the next time in a row, up to `longest`."""
+        seconds = min(max(first, 2 * self._last.get(campaign, 0.0)), longest)
+        self._last[campaign] = seconds
+        self._until[campaign] = time.monotonic() + seconds
+
+    def end(self, campaign: int) -> None:
+        """Begin with the shortest pause again: all went well."""
+        self.clear(campaign)
+        self._last.pop(campaign, None)
+
+
+@dataclass(slots=True)
+class CampaignWorker:
+    """One worker process: takes jobs from the queue and sends, until it is told to stop (G6).
+
+    `provider` names what this worker sends by; campaigns frozen for another are other workers'.
+    `concurrency`: campaigns at once.
+    """
+
+    database: Database
+    provider: str
+    clock: Clock
+    lease: timedelta
+    open_sender: OpenSender
+    concurrency: int
+    stop: threading.Event = field(default_factory=threading.Event)
+    _pauses: _Pauses = field(default_factory=_Pauses)
+    _working: dict[int, Sender | None] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _ending: threading.Event = field(default_factory=threading.Event)
+    _fatal: NewsletterError | None = None
+
+    def run(self) -> None:
+        """Work until `stop` is set, then finish what is on the wire; outages are waited for.
+
+        Raises `ConfigurationError` and `ProviderError` for what an operator must mend first.
+        """
+        lay_queue(self.database)
+        _quiet_libraries()
+        asyncio.run(self._work_through_outages())
+        if self._fatal is not None:
+            raise self._fatal
+
+    def break_off(self) -> None:
+        """Cut what is on the wire: a second signal. What was under way becomes unknown."""
+        for sender in list(self._working.values()):
+            if sender is not None:
+                sender.provider.interrupt()
+
+    async def _work_through_outages(self) -> None:
+        import psycopg
+        from procrastinate.exceptions import ConnectorException
+
+        threads = ThreadPoolExecutor(self.concurrency + 2, thread_name_prefix="campaign")
+        asyncio.get_running_loop().set_default_executor(threads)
+        while not self.stop.is_set():
+            try:
+                await self._work()
+            except (TryAgainLater, StorageError) as error:
+                problem = error.problem
+            except (ConnectorException, psycopg.Error):
+                problem = "the queue cannot be reached"
+            else:
+                continue
+            log.warning("worker_waits", problem=problem, seconds=RECONNECT_SECONDS)
+            await asyncio.to_thread(self.stop.wait, RECONNECT_SECONDS)
+
+    async def _work(self) -> None:
+        """Work on one connection to the queue; its loss also ends the senders, which are lost too.
+
+        Returns when told to stop.
+        """
+        from procrastinate import App, PsycopgConnector
+
+        self._ending.clear()
+        # Tells an outage at once, where opening the queue would wait for its end.
+        await asyncio.to_thread(self._reach_database)
+        app = App(connector=PsycopgConnector(**connecting(self.database), min_size=1, max_size=4))
+        async with app.open_async():
+            loop = asyncio.get_running_loop()
+
+            def work_on(campaign: int, fresh: bool = False, given_back: int = 0) -> None:
+                def pass_on(**words: Any) -> None:
+                    job = offer(app, self.provider, campaign, **words)
+                    asyncio.run_coroutine_threadsafe(job, loop).result()
+
+                self._take(campaign, pass_on, fresh=fresh, given_back=given_back)
+
+            app.task(name=TASK)(work_on)
+            queue = asyncio.create_task(
+                app.run_worker_async(
+                    queues=[queue_of(self.provider)],
+                    concurrency=self.concurrency,
+                    fetch_job_polling_interval=POLL_SECONDS,
+                    delete_jobs="always",
+                    install_signal_handlers=False,
+                    stalled_worker_timeout=STALLED_SECONDS,
+                )
+            )
+            look = asyncio.create_task(self._look_around(app))
+            told = asyncio.create_task(self._wait_for_stop())
+            tasks = (queue, look, told)
+            try:
+                await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                self._ending.set()
+                # Cancelled, the queue takes no more jobs and waits for those it has.
+                for task in tasks:
+                    task.cancel()
+                ended = await asyncio.gather(*tasks, return_exceptions=True)
+        for result in ended:
+            if isinstance(result, Exception):
+                raise result
+        if not self.stop.is_set():
+            raise TryAgainLater("the queue ended its work")
+
+    def _reach_database(self) -> None:
+        with self.database.read() as connection:
+            connection.execute(select(1))
+
+    async def _wait_for_stop(self) -> None:
+        while not self.stop.is_set():
+            await asyncio.sleep(0.1)
+
+    async def _look_around(self, app: App) -> None:
+        """Offer what wants hands, every few seconds; let the queue forget its dead."""
+        from procrastinate.jobs import Status
+
+        while True:
+            for campaign in await asyncio.to_thread(self._find_work):
+                await offer(app, self.provider, campaign)
+            for job in await app.job_manager.get_stalled_jobs(
+                seconds_since_heartbeat=STALLED_SECONDS
+            ):
+                # Another worker may be quicker.
+                with suppress(Exception):
+                    await app.job_manager.finish_job(job, Status.FAILED, delete_job=True)
+            await asyncio.sleep(LOOK_SECONDS)
+
+    def _find_work(self) -> list[int]:
+        """Start what is due, and return the campaigns that want a hand which is not ours yet."""
+        now = self.clock.now()
+        for started in start_due(self.database, self.provider, now):
+            log.info("campaign_started", campaign=started)
+        found = []
+        with self.database.read() as connection:
+            dead = dead_claims(connection, self.provider, now)
+            for campaign in sorted({*dead, *sending(connection, self.provider)}):
+                if campaign in self._working or not self._pauses.over(campaign):
+                    continue
+                if campaign in dead or wants_hands(connection, campaign, now, self.lease):
+                    self._pauses.clear(campaign)
+                    found.append(campaign)
+                else:
+                    self._pauses.begin(campaign, *IDLE_SECONDS)
+        return found
+
+    def _take(
+        self, campaign: int, pass_on: Callable[..., None], *, fresh: bool, given_back: int
+    ) -> None:
+        """Run one job: work on the campaign, or pass the job on to another worker."""
+        if fresh:
+            self._pauses.clear(campaign)
+        with self._lock:
+            mine = not self._ending.is_set() and campaign not in self._working
+            mine = mine and self._pauses.over(campaign)
+            if mine:
+                self._working[campaign] = None
+        if not mine:
+            if given_back < GIVE_BACKS:
+                pass_on(fresh=fresh, given_back=given_back + 1)
+            return
+        try:
+            self._send(campaign)
+        finally:
+            del self._working[campaign]
+        if self._ending.is_set():
+            self._hand_on(campaign, pass_on)
+
+    def _send(self, campaign: int) -> None:
+        log.info("campaign_begun", campaign=campaign)
+        try:
+            with self.database.read() as connection:
+                current = get_campaign(connection, campaign)
+            with self.open_sender(current) as sender:
+                sender.stop = self._ending
+                self._working[campaign] = sender
+                sender.run(campaign)
+            self._pauses.end(campaign)
+        except NewsletterError as error:
+            self._meet(campaign, error)
+        except Exception as error:
+            # A fault of the program in one campaign must not end the others.
+            problem = f"{type(error).__name__}: {error}"[:200]
+            log.error("campaign_failed", campaign=campaign, problem=problem)  # noqa: TRY400
+            log.debug("campaign_failed_with", campaign=campaign, exc_info=True)
+            self._pauses.begin(campaign, *REST_SECONDS)
+        with suppress(NewsletterError), self.database.read() as connection:
+            states = totals(connection, campaign)
+            status = get_campaign(connection, campaign).status
+            counts = {state.label: count for state, count in states.counts.items()}
+            log.info("campaign_left", campaign=campaign, status=status, **counts)
+
+    def _meet(self, campaign: int, error: NewsletterError) -> None:
+        """Act on what ended a run: most is over for this campaign only, or for now."""
+        words = {"campaign": campaign, "problem": error.problem, "fix": error.fix}
+        if isinstance(error, TryAgainLater):
+            log.warning("campaign_waits", **words)
+        else:
+            log.error("campaign_stopped", **words)
+        self._pauses.begin(campaign, *REST_SECONDS)
+        paused = isinstance(error, ProviderError) and self._is_paused(campaign)
+        if isinstance(error, ConfigurationError | ProviderError) and not paused:
+            self._fatal = self._fatal or error
+            self.stop.set()
+
+    def _is_paused(self, campaign: int) -> bool:
+        with suppress(NewsletterError), self.database.read() as connection:
+            return get_campaign(connection, campaign).status is not CampaignStatus.SENDING
+        return False
+
+    def _hand_on(self, campaign: int, pass_on: Callable[..., None]) -> None:
+        """Tell the others at once of what a stop leaves undone."""
+        with suppress(Exception):
+            with self.database.read() as connection:
+                left = get_campaign(connection, campaign).status is CampaignStatus.SENDING
+                left = left and wants_hands(connection, campaign, self.clock.now(), self.lease)
+            if left:
+                pass_on(fresh=True)
+
+
+class _ToOurLog(logging.Handler):
+    """Tells the queue's troubles in our log: in a line each, without a traceback."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        words = " ".join(record.getMessage().split())
+        log.warning("queue_troubled", problem=words[:200])
+
+
+def _quiet_libraries() -> None:
+    # An outage is told by this module; what they would add is a line for each connection.
+    for name in ("psycopg", "asyncio"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    logger = logging.getLogger("procrastinate")
+    logger.handlers, logger.propagate = [_ToOurLog(logging.WARNING)], False
