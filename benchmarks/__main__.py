@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import subprocess
 import sys
@@ -112,6 +113,9 @@ PARTS: dict[str, Callable[[], None]] = {
 def main() -> None:
     """Run the named parts, or everything."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    # As the command line does before it sends.
+    gc.collect()
+    gc.freeze()
     for name in sys.argv[1:] or PARTS:
         PARTS[name]()
 

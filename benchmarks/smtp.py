@@ -32,7 +32,7 @@ MESSAGES = 8000
 LOOP_MESSAGES = 1000
 BYTES = 45_000
 ROUNDS = 5
-CONNECTIONS = 8
+CONNECTIONS = 4
 
 
 @contextlib.contextmanager

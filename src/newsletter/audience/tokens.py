@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import hmac
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
 from itsdangerous import BadData, URLSafeSerializer, URLSafeTimedSerializer
+from itsdangerous.signer import SigningAlgorithm
 
 from newsletter.audience.keys import Keys
 
@@ -33,20 +33,15 @@ class TokenClaims:
     list_id: int
 
 
-class _QuickSigner:
-    """Signs as the serializer of a purpose would, with its key derived and its MAC begun once.
+class _Blake2(SigningAlgorithm):
+    """Keyed BLAKE2b (RFC 7693 §2.9), 160 bits: several times quicker to begin than HMAC."""
 
-    A send signs two links for each reader; the library begins anew for each.
-    """
+    def get_signature(self, key: bytes, value: bytes) -> bytes:
+        return hashlib.blake2b(value, key=key, digest_size=_MAC_BYTES).digest()
 
-    def __init__(self, key: bytes) -> None:
-        self._begun = hmac.new(key, digestmod="sha256")
 
-    def sign(self, payload: bytes) -> str:
-        """Return the token of a payload that is encoded already."""
-        mac = self._begun.copy()
-        mac.update(payload)
-        return f"{payload.decode('ascii')}.{_encode(mac.digest()).decode('ascii')}"
+_MAC_BYTES = 20
+_DERIVED = {"digest_method": hashlib.sha256, "key_derivation": "hmac"}
 
 
 def _encode(data: bytes) -> bytes:
@@ -56,38 +51,45 @@ def _encode(data: bytes) -> bytes:
 class TokenSigner:
     """Signs with the newest key, reads what any key signed.
 
-    What lasts is signed by the quick signer, in the very form that the serializer reads.
+    Links that last are signed here, in the very form that the library's serializer reads: a send
+    makes two for each reader, and the library derives its key anew for each.
     """
 
     def __init__(self, keys: Keys) -> None:
-        signer = {"digest_method": hashlib.sha256, "key_derivation": "hmac"}
         secret = list(keys.signing)
         self._lasting = {
-            purpose: URLSafeSerializer(secret, salt=purpose.value, signer_kwargs=signer)
+            purpose: URLSafeSerializer(
+                secret,
+                salt=purpose.value,
+                signer_kwargs={**_DERIVED, "algorithm": _Blake2()},
+                # Links signed with HMAC-SHA-256, as they were once, lead where they led (C5).
+                fallback_signers=[_DERIVED],
+            )
             for purpose in Purpose
         }
-        self._quick = {
-            purpose: _QuickSigner(serializer.make_signer().derive_key())
+        self._derived = {
+            purpose: serializer.make_signer().derive_key()
             for purpose, serializer in self._lasting.items()
         }
         self._timed = URLSafeTimedSerializer(
-            secret, salt=Purpose.CONFIRM.value, signer_kwargs=signer
+            secret, salt=Purpose.CONFIRM.value, signer_kwargs=_DERIVED
         )
 
     def sign(self, purpose: Purpose, subscriber: int, list_id: int) -> str:
         """Return a token; those that confirm carry their time."""
         if purpose is Purpose.CONFIRM:
             return str(self._timed.dumps([subscriber, list_id]))
-        payload = _encode(b"[%d,%d]" % (subscriber, list_id))
-        return self._quick[purpose].sign(payload)
+        return self._seal(purpose, _encode(b"[%d,%d]" % (subscriber, list_id)))
 
     def sign_links(self, subscriber: int, list_id: int) -> tuple[str, str]:
         """Return the tokens that each message carries: to unsubscribe, and for preferences."""
         payload = _encode(b"[%d,%d]" % (subscriber, list_id))
-        return (
-            self._quick[Purpose.UNSUBSCRIBE].sign(payload),
-            self._quick[Purpose.PREFERENCES].sign(payload),
-        )
+        return self._seal(Purpose.UNSUBSCRIBE, payload), self._seal(Purpose.PREFERENCES, payload)
+
+    def _seal(self, purpose: Purpose, payload: bytes) -> str:
+        key = self._derived[purpose]
+        mac = hashlib.blake2b(payload, key=key, digest_size=_MAC_BYTES).digest()
+        return (payload + b"." + _encode(mac)).decode("ascii")
 
     def read(self, purpose: Purpose, token: str) -> TokenClaims | None:
         """Return whom a token speaks of; None when forged, cut, too old or for another use."""

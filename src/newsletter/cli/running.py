@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import threading
 from collections.abc import Iterator
@@ -42,6 +43,10 @@ def run_campaign(workspace: Workspace, campaign: int, *, as_json: bool) -> None:
             bar.show(_settled(states), running.recipients, note)
 
         sender = workspace.sender(current.list_id, show)
+        # What the program is made of will not become garbage: a send makes millions of small things,
+        # and each look for garbage would walk all of it.
+        gc.collect()
+        gc.freeze()
         with _stopped_by_signals(sender.stop):
             start_when_due(workspace.database, campaign, workspace.clock, sender.stop, tell=say)
             recovered = None if sender.stop.is_set() else sender.run(campaign)

@@ -91,17 +91,27 @@ class DomainWatch:
         self._seen: OrderedDict[str, int] = OrderedDict()
         self._lock = threading.Lock()
 
+    @property
+    def alert(self) -> bool:
+        """Whether any domain has blocked something lately."""
+        return bool(self._seen)
+
     def note(self, domain: str, blocked: bool) -> bool:
         """Take in one attempt; returns True at the moment when the domain is to be held.
 
         That is when more than the given share of a full window were blocked, even before the
         window is full. From then on it is counted anew.
         """
+        if not blocked and domain not in self._seen:
+            # Never blocked so far: what is not remembered counts as good.
+            return False
         with self._lock:
             # One bit for each attempt, the newest the lowest.
             attempts = (self._seen.pop(domain, 0) << 1 | blocked) & ((1 << WINDOW) - 1)
             if attempts.bit_count() > self._most:
                 return True
+            if not attempts:
+                return False
             self._seen[domain] = attempts
             if len(self._seen) > MOST_DOMAINS:
                 self._seen.popitem(last=False)

@@ -12,8 +12,8 @@ import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from json.encoder import encode_basestring_ascii as _quote
 from pathlib import Path
-from typing import Any
 
 from newsletter.errors import StorageError
 from newsletter.providers.base import DeliveryId, Outcome, OutcomeKind
@@ -89,13 +89,13 @@ class FlightLog:
         if outcomes:
             self.record.landed.update({o.delivery.subscriber: o for o in outcomes})
             # Most of them are told the same: it is written out once.
-            words: dict[tuple[Any, ...], str] = {}
+            words: dict[tuple[object, ...], str] = {}
             lines = []
             for outcome in outcomes:
-                told = (outcome.code, outcome.status, outcome.detail, outcome.provider_id)
+                told = outcome[2:]
                 text = words.get(told)
                 if text is None:
-                    text = words[told] = json.dumps(told)
+                    text = words[told] = _words(outcome)
                 lines.append(f"A {outcome.delivery.subscriber} {outcome.kind} {text}")
             self._append("\n".join(lines))
 
@@ -117,8 +117,17 @@ class FlightLog:
 
 
 def _answer_line(outcome: Outcome) -> str:
-    words = (outcome.code, outcome.status, outcome.detail, outcome.provider_id)
-    return f"A {outcome.delivery.subscriber} {outcome.kind} {json.dumps(words)}"
+    return f"A {outcome.delivery.subscriber} {outcome.kind} {_words(outcome)}"
+
+
+def _words(outcome: Outcome) -> str:
+    """Return an answer's words as a JSON array; by hand, for a send writes one for each reader."""
+    code = "null" if outcome.code is None else str(outcome.code)
+    status, detail, name = (
+        "null" if text is None else _quote(text)
+        for text in (outcome.status, outcome.detail, outcome.provider_id)
+    )
+    return f"[{code},{status},{detail},{name}]"
 
 
 def log_path(folder: Path, worker: str) -> Path:

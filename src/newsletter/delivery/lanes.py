@@ -29,7 +29,7 @@ from newsletter.providers.base import (
 
 log = get_logger("delivery")
 
-RECORD_EVERY = 500
+RECORD_EVERY = 1000
 """Outcomes written in one relaxed transaction; what a kill catches is in the flight log."""
 RECORD_SECONDS = 0.25
 WAITS_IN_A_ROW = 5

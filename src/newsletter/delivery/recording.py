@@ -33,10 +33,6 @@ _SETTLED = (
 )
 
 
-_NOBODYS_HOST = (None, 202)
-"""Codes of acceptances that say nothing of the remote domain: a folder's, an API's."""
-
-
 class Recorder:
     """Looks at each outcome as it comes, and writes them to the ledger a few hundred at a time."""
 
@@ -58,7 +54,7 @@ class Recorder:
         self._waiting.discard(outcome.delivery.subscriber)
         accepted = outcome.kind is OutcomeKind.ACCEPTED
         course.accepted += accepted
-        if accepted and outcome.code in _NOBODYS_HOST and not course.refusals.count:
+        if accepted and not course.refusals.count and not self._outfit.limits.watch.alert:
             return
         domain = domain_of(self._people[outcome.delivery.subscriber].address)
         blocked = (outcome.code is not None and outcome.kind in _REFUSED) and _class(

@@ -52,6 +52,8 @@ class CallForm:
         tags = [tag for filling in self._fillings for tag in filling.plain + filling.markup]
         keys = [_quote(tag).replace("%", "%%") for tag in tags]
         self._substituted = "{" + ",".join(f"{key}:%s" for key in keys) + "}"
+        self._campaign = f'"campaign":"{mailing.campaign}"'
+        self._headers = _form_of_headers(mailing)
 
     def personal(self, envelope: Envelope) -> Personal:
         """Return one recipient's personalization (F2).
@@ -59,18 +61,25 @@ class CallForm:
         Raises `NeedsSmtputf8` for an address the API does not take, `ValueError` for one that is
         none, and `Unsendable` where the fault is in what we would say.
         """
-        delivery = envelope.delivery
-        to = f'"email":{_quote(wire_address(envelope.address))}'
-        if name := clean_value(envelope.name):
+        delivery, address, name, values, _ = envelope
+        to = f'"email":{_quote(wire_address(address))}'
+        if name and (name := clean_value(name)):
             to = f'{to},"name":{_quote(name)}'
-        substitutions = self._substitutions(envelope.values)
+        substitutions = self._substitutions(values)
         if len(substitutions) > SUBSTITUTION_BYTES and _size(substitutions) > SUBSTITUTION_BYTES:
             raise Unsendable(f"its substitutions exceed {SUBSTITUTION_BYTES} bytes")
-        headers = "" if self.mailing.transactional else f',"headers":{self._headers(envelope)}'
+        headers = ""
+        if self._headers is not None:
+            try:
+                leaving = self.mailing.template.unsubscribe_value(values)
+            except ValueError as error:
+                raise Unsendable(str(error)) from None
+            headers = f',"headers":{{"List-Unsubscribe":{_quote(leaving)},{self._headers}}}'
+        campaign, subscriber = delivery
         return Personal(
             delivery,
             f'{{"to":[{{{to}}}],"substitutions":{substitutions},"custom_args":'
-            f'{{"delivery":"{delivery}","campaign":"{delivery.campaign}"}}{headers}}}',
+            f'{{"delivery":"{campaign}-{subscriber}",{self._campaign}}}{headers}}}',
         )
 
     def body(self, call: Sequence[Personal]) -> bytes:
@@ -90,16 +99,13 @@ class CallForm:
                 quoted += [text] * len(markup)
         return self._substituted % tuple(quoted)
 
-    def _headers(self, envelope: Envelope) -> str:
-        try:
-            headers = self.mailing.template.personal_headers(
-                subscriber=envelope.delivery.subscriber,
-                address=envelope.address,
-                values=envelope.values,
-            )
-        except ValueError as error:
-            raise Unsendable(str(error)) from None
-        return "{" + ",".join([f'"{k}":{_quote(v)}' for k, v in headers.items()]) + "}"
+
+def _form_of_headers(mailing: Mailing) -> str | None:
+    """Return the fields that are the same for all as JSON pairs; None for transactional mail."""
+    if mailing.transactional:
+        return None
+    fixed = mailing.template.fixed_headers
+    return ",".join([f"{_quote(name)}:{_quote(value)}" for name, value in fixed.items()])
 
 
 class _Filling(NamedTuple):

@@ -39,6 +39,7 @@ _LONGEST_LINE = 76
 _UNSAFE_LINE = re.compile(rb"\r(?!\n)|(?<!\r)\n|^\.|\n\.")
 """A bare line end, or a dot at the start of a line."""
 
+_LINK = re.compile(r"https?://[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]+")
 _PLAIN_NAME = re.compile(r"(?:[A-Za-z0-9]+(?: [A-Za-z0-9]+)*)?")
 _PLAIN_ADDRESS = re.compile(r"[A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*@[a-z0-9-]+(?:\.[a-z0-9-]+)*")
 _PLAIN_NAME_LENGTH = 60
@@ -101,6 +102,7 @@ class MessageTemplate:
         domain = a_label(identity.from_email.rpartition("@")[2])
         self._message_id_end = f".{campaign}.{salt}@{domain}>"
         self._fixed_personal = {
+            "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
             "List-Id": _value(self._list_id()),
             "Feedback-ID": self._feedback,
         }
@@ -151,20 +153,20 @@ class MessageTemplate:
         """Return the Message-ID of a delivery: the same on every try of it (A2)."""
         return f"<{subscriber}{self._message_id_end}"
 
-    def personal_headers(
-        self, *, subscriber: int, address: str, values: Mapping[str, str]
-    ) -> dict[str, str]:
-        """Return the personal fields for providers that build the message themselves (F2).
+    @property
+    def fixed_headers(self) -> dict[str, str]:
+        """The fields for providers that build the message themselves, the same for all (F2).
 
-        No Message-ID: such providers set their own. `subscriber` and `address` name the delivery
-        for fields that may come to need them.
+        No Message-ID: such providers set their own. `unsubscribe_value` gives the personal one.
         """
-        del subscriber, address
-        return {
-            "List-Unsubscribe": _value(self._list_unsubscribe(values)),
-            "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
-            **self._fixed_personal,
-        }
+        return self._fixed_personal
+
+    def unsubscribe_value(self, values: Mapping[str, str]) -> str:
+        """Return the value of List-Unsubscribe on one line; raises `ValueError` for a bad link."""
+        url = values[UNSUBSCRIBE_URL]
+        if not self._identity.unsubscribe_mailto and _LINK.fullmatch(url):
+            return f"<{url}>"
+        return _value(self._list_unsubscribe(values))
 
     def _list_unsubscribe(self, values: Mapping[str, str]) -> str:
         url = values[UNSUBSCRIBE_URL]

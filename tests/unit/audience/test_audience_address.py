@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import stat
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from email_validator import EmailNotValidError, validate_email
 from hypothesis import example, given
 from hypothesis import strategies as st
+from itsdangerous import URLSafeSerializer
 
 from newsletter.audience.address import _PLAIN, AddressRefused, parse_address
 from newsletter.audience.exports import spreadsheet_safe
@@ -163,6 +165,29 @@ def test_old_tokens_outlive_a_rotation_and_new_ones_use_the_new_key(key_file: Pa
 
     assert after.read(Purpose.UNSUBSCRIBE, old) is not None
     assert TokenSigner(before).read(Purpose.UNSUBSCRIBE, new) is None
+
+
+def test_links_signed_as_they_were_once_still_lead_somewhere(key_file: Path) -> None:
+    keys = load_keys(key_file)
+    once = URLSafeSerializer(
+        list(keys.signing),
+        salt="unsubscribe",
+        signer_kwargs={"digest_method": hashlib.sha256, "key_derivation": "hmac"},
+    )
+
+    claims = TokenSigner(keys).read(Purpose.UNSUBSCRIBE, once.dumps([12, 3]))
+
+    assert claims is not None
+    assert (claims.subscriber, claims.list_id) == (12, 3)
+
+
+def test_both_links_of_a_message_are_what_each_purpose_would_sign(key_file: Path) -> None:
+    signer = TokenSigner(load_keys(key_file))
+
+    assert signer.sign_links(12, 3) == (
+        signer.sign(Purpose.UNSUBSCRIBE, 12, 3),
+        signer.sign(Purpose.PREFERENCES, 12, 3),
+    )
 
 
 def test_a_confirm_token_ends_after_seven_days(
