@@ -43,8 +43,8 @@ def run_campaign(workspace: Workspace, campaign: int, *, as_json: bool) -> None:
             bar.show(_settled(states), running.recipients, note)
 
         sender = workspace.sender(current.list_id, show)
-        # What the program is made of will not become garbage: a send makes millions of small things,
-        # and each look for garbage would walk all of it.
+        # What the program is made of does not become garbage, and a send makes millions of small
+        # things: each look for garbage would walk all of it.
         gc.collect()
         gc.freeze()
         with _stopped_by_signals(sender.stop):
