@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Select, Text, cast, or_, select
 from newsletter.audience.consent import MembershipStatus
 from newsletter.audience.keys import Keys
 from newsletter.audience.suppressions import has_suppressions, suppressed_keys
-from newsletter.storage.tables import memberships, subscribers
+from newsletter.storage.tables import memberships, read_instant, subscribers
 
 _ACTIVE, _PAUSED = MembershipStatus.ACTIVE.value, MembershipStatus.PAUSED.value
 _NO_ATTRIBUTES = ("null", "{}")
@@ -91,7 +91,8 @@ class Standing(NamedTuple):
     timezone: str | None
     attributes: str | None
     status: str | None
-    paused_until: datetime | None
+    paused_until: datetime | str | None
+    """As it is stored, for `read_instant`."""
 
 
 def recheck(
@@ -137,11 +138,16 @@ def judge_standings(
             skips.append(Skip(subscriber, "gone"))
         elif subscriber in suppressed:
             skips.append(Skip(subscriber, "suppressed"))
-        elif status == _ACTIVE or (status == _PAUSED and paused_until and paused_until <= now):
+        elif status == _ACTIVE or (status == _PAUSED and _is_over(paused_until, now)):
             recipients.append(Recipient(subscriber, address, name or "", timezone, attributes))
         else:
             skips.append(Skip(subscriber, status))
     return Verdict(recipients, skips)
+
+
+def _is_over(paused_until: datetime | str | None, now: datetime) -> bool:
+    until = read_instant(paused_until)
+    return until is not None and until <= now
 
 
 def _suppressed(

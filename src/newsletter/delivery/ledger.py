@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import cast
 
 from sqlalchemy import Connection, case, func, insert, or_, select, update
 
@@ -102,7 +103,8 @@ def claim_in(
         "now": now,
         "limit": request.limit,
     }
-    standings = [*map(Standing._make, connection.execute(READY_ROWS, bound).all())]
+    # A row of the statement has a standing's fields, in their order.
+    standings = cast(Sequence[Standing], connection.execute(READY_ROWS, bound).all())
     if not standings:
         return None
     verdict = judge_standings(connection, standings, keys, now)

@@ -26,9 +26,11 @@ from sqlalchemy import (
     literal,
     or_,
     select,
+    type_coerce,
     update,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.types import NullType
 
 from newsletter.delivery.states import READY, DeliveryState
 from newsletter.storage.tables import attempts, deliveries, memberships, subscribers
@@ -55,14 +57,15 @@ def freeze_audience(campaign: int, selection: Select[tuple[int]]) -> Insert:
 
 READY_ROWS = (
     select(
-        deliveries.c.subscriber_id,
+        deliveries.c.subscriber_id.label("subscriber"),
         subscribers.c.address,
         subscribers.c.address_key,
         subscribers.c.name,
         subscribers.c.timezone,
         cast(subscribers.c.attributes, Text).label("attributes"),
         memberships.c.status,
-        memberships.c.paused_until,
+        # As it is stored: most have none, and a typed column costs as much as all others.
+        type_coerce(memberships.c.paused_until, NullType),
     )
     .select_from(
         deliveries.outerjoin(

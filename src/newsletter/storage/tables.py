@@ -60,6 +60,13 @@ class Instant(TypeDecorator[datetime]):
         return stored.replace(tzinfo=UTC) if stored.tzinfo is None else stored.astimezone(UTC)
 
 
+def read_instant(stored: Any) -> datetime | None:
+    """Return an instant that was read without its type, as a hot statement does."""
+    if stored is None or isinstance(stored, datetime):
+        return stored
+    return datetime.fromisoformat(stored).replace(tzinfo=UTC)
+
+
 # A 64-bit key that SQLite still makes its rowid.
 _Key = BigInteger().with_variant(Integer, "sqlite")
 
