@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import logging
-import resource
 import sqlite3
 import subprocess
 import sys
@@ -183,8 +182,11 @@ def bytes_a_row(database: Database, campaign: int) -> float:
 
 
 def peak() -> int:
-    """Return the peak memory of this process so far, in MB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    """Return the peak memory of this process so far, in MB (its own: not its parent's)."""
+    for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) // 1024
+    return 0
 
 
 def one_size(readers: int) -> dict[str, float]:
