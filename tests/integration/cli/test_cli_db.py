@@ -127,7 +127,8 @@ def test_another_installations_backup_needs_a_word_and_its_key_file(tmp_path: Pa
 
 
 def test_a_restore_while_another_process_sends_is_for_later(tmp_path: Path) -> None:
-    desk = a_desk(tmp_path, readers=5000)
+    # Slow enough to be met in the middle: ten seconds.
+    desk = a_desk(tmp_path, readers=300, NEWSLETTER_DELIVERY__RATE_PER_SECOND="30")
     desk.run("db", "backup", "--to", "saved.db")
     sending = desk.start("send", "latest", "--list", "daily", "--yes")
     wait_for_files(desk, sending, 1)
@@ -137,11 +138,11 @@ def test_a_restore_while_another_process_sends_is_for_later(tmp_path: Path) -> N
     sending.communicate(timeout=100)
     assert sending.returncode == 0
     assert "sending" in refused.stderr
-    assert desk.json("campaigns", "show", "1")["accepted"] == 5000
+    assert desk.json("campaigns", "show", "1")["accepted"] == 300
 
 
 def test_a_send_killed_and_resumed_is_no_copy(tmp_path: Path) -> None:
-    desk = a_desk(tmp_path, readers=5000)
+    desk = a_desk(tmp_path, readers=5000, NEWSLETTER_DELIVERY__RATE_PER_SECOND="3000")
     sending = desk.start("send", "latest", "--list", "daily", "--yes")
     wait_for_files(desk, sending, 20)
     sending.kill()

@@ -38,9 +38,9 @@ def sent_so_far(progress: Path) -> int:
 
 
 def test_an_outbox_send_that_was_killed_is_resumed_exactly_once(tmp_path: Path) -> None:
-    # Writing files is quick: more of them, so that the kill falls in between.
+    # Writing files is quick: many of them, held back a little, so that the kill falls in between.
     readers = 5000
-    desk = a_desk(tmp_path, readers=readers)
+    desk = a_desk(tmp_path, readers=readers, NEWSLETTER_DELIVERY__RATE_PER_SECOND="3000")
     outbox = tmp_path / "outbox" / "1"
     killed_while_sending(desk, outbox, least=20)
     before = {file: file.stat().st_mtime_ns for file in outbox.glob("*.eml")}
