@@ -116,6 +116,8 @@ class Course:
     accepted: int = 0
     refusals: Refusals = field(default_factory=Refusals)
     brake: str | None = None
+    waits_for: str | None = None
+    """What a lane waits for just now, where the provider is away."""
     quota_used: bool = False
     """Whether today's share of the warm-up plan is used up."""
     account: AccountProblem | None = None

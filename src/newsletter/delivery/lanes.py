@@ -84,7 +84,9 @@ class Lane:
                 course.unavailable = problem
                 return
             seconds = min(problem.retry_after * 2 ** (waits - 1), LONGEST_WAIT)
+            course.waits_for = problem.problem
             (self._outfit.wait or course.end.wait)(seconds)
+            course.waits_for = None
 
     def _claim(self) -> ledger.Batch | None:
         """Take the next batch; None when nothing is ready, also not from the front."""

@@ -311,6 +311,8 @@ class Sender:
             states = totals(connection, course.campaign.id)
             current = get_campaign(connection, course.campaign.id)
             limits = self.limits.describe(connection, name, self.clock.now())
+        if course.waits_for is not None:
+            limits.append(f"waiting: {course.waits_for}")
         self.progress(states, current, limits)
         spent = time.monotonic() - start
         self._tell_at = time.monotonic() + max(TELL_SECONDS, TELL_SHARE * spent)

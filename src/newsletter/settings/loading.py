@@ -165,7 +165,8 @@ def _explain(error: ValidationError, path: Path) -> ConfigurationError:
     message = first["msg"].removeprefix("Value error, ")
     # A wrong value is repeated only where it cannot be a secret.
     secret = any(word in dotted for word in ("password", "api_key"))
-    got = "" if secret or not dotted else f", got {first['input']!r:.80}"
+    whole_table = isinstance(first["input"], dict | BaseModel)
+    got = "" if secret or whole_table or not dotted else f", got {first['input']!r:.80}"
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
     return ConfigurationError(
         f"'{dotted or 'settings'}': {message[:1].lower()}{message[1:]}{got}{more}",

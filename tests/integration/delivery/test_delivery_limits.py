@@ -23,7 +23,7 @@ from newsletter.delivery.limits import Limits
 from newsletter.delivery.pacing import AccountPace
 from newsletter.delivery.states import CampaignStatus
 from newsletter.errors import TryAgainLater
-from newsletter.providers.base import Envelope, OutcomeKind
+from newsletter.providers.base import Envelope, OutcomeKind, Unavailable
 from newsletter.settings import BrakesPart, WarmUpPart
 from newsletter.storage.tables import suppressions
 
@@ -359,6 +359,35 @@ def test_a_stop_that_takes_too_long_breaks_off_and_names_the_unknown(
     sender.run(campaign)
 
     assert stage.totals(campaign) == {"accepted": 2, "unknown": 1, "pending": 37}
+
+
+def test_a_wait_for_a_provider_that_is_away_is_told(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sender_module, "TELL_SECONDS", 0.0)
+    campaign = stage.freeze()
+    away = [True]
+
+    def script(_envelope: Envelope) -> OutcomeKind:
+        if away.pop():
+            raise Unavailable("nobody answers", retry_after=0.5)
+        away.append(False)
+        return K.ACCEPTED
+
+    told: list[str] = []
+    provider = ScriptedProvider(script)
+    sender = stage.sender(provider)
+
+    def wait(seconds: float) -> None:
+        time.sleep(seconds)
+        away.append(False)
+
+    sender.wait = wait
+    sender.progress = lambda _states, _campaign, limits: told.extend(limits)
+    sender.run(campaign)
+
+    assert "waiting: nobody answers" in told
+    assert stage.totals(campaign) == {"accepted": 40}
 
 
 def test_a_cancel_in_the_middle_leaves_nothing_waiting(stage: Stage) -> None:

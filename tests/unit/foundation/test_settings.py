@@ -115,3 +115,16 @@ def test_a_secret_file_that_others_may_read_is_refused(tmp_path: Path) -> None:
     assert caught.value.fix == f"chmod 600 {secret}"
     secret.chmod(0o600)
     assert read_secret_file(secret) == "hunter2"
+
+
+def test_an_error_about_a_whole_table_repeats_none_of_its_secrets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "newsletter.toml"
+    file.write_text('[delivery.smtp]\ndkim_domain = "example.org"\n')
+    monkeypatch.setenv("NEWSLETTER_DELIVERY__SMTP__PASSWORD", "hunter2")
+
+    with pytest.raises(ConfigurationError, match="belong together") as caught:
+        load_settings(file)
+
+    assert "hunter2" not in str(caught.value)
