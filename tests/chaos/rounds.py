@@ -185,6 +185,9 @@ def _verify(scene: Scene) -> tuple[str, ...]:
         broken = [found for found in json.loads(out)["invariants"] if not found["ok"]]
     except (ValueError, KeyError, TypeError):
         return (f"exit code {command.process.returncode}: {said[-300:]}",)
+    if scene.clock is not None:
+        # With a clock that jumped, the order of two times says nothing.
+        broken = [found for found in broken if found["name"] != "I3"]
     return tuple(f"{f['name']}: {f['violations']}: {f['examples']}"[:300] for f in broken)
 
 

@@ -97,6 +97,8 @@ class Lane:
                 if course.over or now >= course.campaign.expires_at:
                     return None
                 with course.write(outfit.database, durable=True) as connection:
+                    # Whoever left while this waited for its turn left before now.
+                    now = outfit.clock.now()
                     # Holds end, and others begin and release them.
                     holds = held_domains(connection, now)
                     course.held = {domain: hold.until for domain, hold in holds.items()}

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import fcntl
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from filelock import FileLock, Timeout
+from filelock import BaseFileLock, FileLock, Timeout
 
 from newsletter.errors import TryAgainLater
 from newsletter.storage.database import Database
 
-PROBE_SECONDS = 0.2
-"""How long the lock is waited for: `is_sending` holds it for an instant when it looks."""
+LOOKS = 10
+LOOK_SECONDS = 0.02
+"""So often, and so far apart, the lock is asked for: `is_sending` holds it for an instant."""
 
 
 @contextmanager
@@ -27,18 +29,28 @@ def sender_lock(database: Database) -> Iterator[bool]:
         yield False
         return
     path = database.path.with_name(database.path.name + ".sending")
-    lock = FileLock(path, timeout=PROBE_SECONDS, mode=0o600)
-    try:
-        lock.acquire()
-    except Timeout:
+    lock = FileLock(path, timeout=0, mode=0o600)
+    if not _acquired(lock):
         raise TryAgainLater(
             "another newsletter process is sending from this database",
             fix="wait until it is done; 'newsletter campaigns list' shows how far it is",
-        ) from None
+        )
     try:
         yield True
     finally:
         lock.release()
+
+
+def _acquired(lock: BaseFileLock) -> bool:
+    pause = threading.Event()
+    for _ in range(LOOKS):
+        try:
+            lock.acquire()
+        except Timeout:
+            pause.wait(LOOK_SECONDS)
+        else:
+            return True
+    return False
 
 
 def is_sending(database: Database) -> bool | None:
