@@ -82,7 +82,9 @@ def show_campaign(workspace: Workspace, campaign: int, *, as_json: bool) -> Repo
     with workspace.database.read() as connection:
         report = build_report(connection, campaign)
         limits = workspace.limits.describe(connection, provider, now)
-    document = {**summary(report.campaign, report.states), **({"limits": limits} if limits else {})}
+    document = summary(report.campaign, report.states)
+    if limits:
+        document["limits"] = limits
     if as_json:
         answer_json(document)
     else:
@@ -92,7 +94,7 @@ def show_campaign(workspace: Workspace, campaign: int, *, as_json: bool) -> Repo
             f"{current.status}" + (f" ({current.status_reason})" * bool(current.status_reason))
         )
         answer(f"  {'recipients':<12}{current.recipients:>9}")
-        for state, count in summary(current, report.states).items():
+        for state, count in document.items():
             if state.upper() in DeliveryState.__members__ and count:
                 answer(f"  {state:<12}{count:>9}{_reasons(report, state)}")
         answer(f"  {'seconds':<12}{document['seconds']:>9}")

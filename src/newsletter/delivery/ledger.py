@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import cast
 
-from sqlalchemy import Connection, case, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, case, func, insert, or_, select, update
 
 from newsletter.audience.eligibility import Recipient, Skip, Standing, judge_standings
 from newsletter.audience.keys import Keys
@@ -151,15 +151,7 @@ def _leave_held(
             others.append(recipient)
         else:
             by_end.setdefault(until, []).append(recipient.subscriber)
-    for until, chosen in by_end.items():
-        connection.execute(
-            update(deliveries)
-            .where(
-                deliveries.c.campaign_id == request.campaign,
-                among(connection, deliveries.c.subscriber_id, chosen),
-            )
-            .values(state=DeliveryState.DEFERRED, not_before=until, reason=_HELD_REASON)
-        )
+    _wait_for_domains(connection, deliveries.c.campaign_id == request.campaign, by_end)
     return others
 
 
@@ -312,20 +304,31 @@ def close_attempt_in(connection: Connection, batch: Batch, now: datetime) -> Non
 
 
 def put_off(
-    connection: Connection, batch: Batch, subscribers: Collection[int], until: datetime
+    connection: Connection, batch: Batch, by_end: Mapping[datetime, Collection[int]]
 ) -> None:
-    """Defer claimed rows whose domain was held meanwhile; they had no try of their own (D6)."""
-    connection.execute(
-        update(deliveries)
-        .where(
+    """Defer claimed rows whose domain was held meanwhile, until the end of its hold (D6).
+
+    They had no try of their own.
+    """
+    if by_end:
+        ours = and_(
             deliveries.c.campaign_id == batch.campaign,
             deliveries.c.state == DeliveryState.CLAIMED,
             deliveries.c.attempt_id == batch.attempt,
-            among(connection, deliveries.c.subscriber_id, list(subscribers)),
         )
-        .values(state=DeliveryState.DEFERRED, not_before=until, reason=_HELD_REASON)
-    )
-    _skip_if_cancelled(connection, batch)
+        _wait_for_domains(connection, ours, by_end)
+        _skip_if_cancelled(connection, batch)
+
+
+def _wait_for_domains(
+    connection: Connection, which: ColumnElement[bool], by_end: Mapping[datetime, Collection[int]]
+) -> None:
+    for until, chosen in by_end.items():
+        connection.execute(
+            update(deliveries)
+            .where(which, among(connection, deliveries.c.subscriber_id, list(chosen)))
+            .values(state=DeliveryState.DEFERRED, not_before=until, reason=_HELD_REASON)
+        )
 
 
 def make_due(connection: Connection, domain: str) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, func, select
@@ -39,11 +39,14 @@ class Limits:
 
     def day(self, now: datetime) -> str:
         """Return the day that an instant belongs to, as the warm-up counts."""
-        return now.astimezone(ZoneInfo(self.timezone)).date().isoformat()
+        return self._date(now).isoformat()
+
+    def _date(self, now: datetime) -> date:
+        return now.astimezone(ZoneInfo(self.timezone)).date()
 
     def room(self, connection: Connection, provider: str, now: datetime) -> int | None:
         """Return how many more may be claimed today by the warm-up plan; None: no limit."""
-        today = now.astimezone(ZoneInfo(self.timezone)).date()
+        today = self._date(now)
         most = allowance(self.warm_up, today)
         if most is None:
             return None
@@ -51,7 +54,7 @@ class Limits:
             # Until the claim is committed: what others claim meanwhile would not be counted.
             connection.execute(select(func.pg_advisory_xact_lock(QUOTA_LOCK)))
         under_way = connection.execute(OPEN_ATTEMPTS).scalar_one()
-        return max(0, most - count_today(connection, provider, self.day(now)) - int(under_way))
+        return max(0, most - count_today(connection, provider, today.isoformat()) - int(under_way))
 
     def batch(self, most: int, lanes: int) -> int:
         """Return how large a batch may be so that a paced one does not take too long."""
@@ -62,8 +65,8 @@ class Limits:
     def describe(self, connection: Connection, provider: str, now: datetime) -> list[str]:
         """Say every limit that is in force, in a few words each (G15)."""
         words = [self.pace.describe()]
-        today = now.astimezone(ZoneInfo(self.timezone)).date()
-        used = count_today(connection, provider, self.day(now))
+        today = self._date(now)
+        used = count_today(connection, provider, today.isoformat())
         words.append(describe(self.warm_up, today, used))
         words.append(self.gate.describe())
         words += [

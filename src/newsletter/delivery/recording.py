@@ -57,11 +57,10 @@ class Recorder:
         if accepted and not course.refusals.count and not self._outfit.limits.watch.alert:
             return
         domain = domain_of(self._people[outcome.delivery.subscriber].address)
-        blocked = (outcome.code is not None and outcome.kind in _REFUSED) and _class(
-            outcome
-        ) is BounceClass.BLOCKED
+        answered = outcome.code is not None
+        blocked = answered and outcome.kind in _REFUSED and _class(outcome) is BounceClass.BLOCKED
         course.refusals.note(outcome, domain, blocked=blocked)
-        asked = outcome.code is not None and outcome.kind is not OutcomeKind.NOT_SENT
+        asked = answered and outcome.kind is not OutcomeKind.NOT_SENT
         watch = self._outfit.limits.watch
         if asked and watch.note(domain, blocked) and domain not in course.held:
             self._hold(domain, outcome)
@@ -99,9 +98,7 @@ class Recorder:
                 ledger.record_in(connection, batch, outcomes, now, jitter=jitter, provider=name)
             for outcome in hard:
                 self._suppress(connection, outcome, now)
-            for subscriber in put_off:
-                until = course.held.get(domain_of(self._people[subscriber].address), now)
-                ledger.put_off(connection, batch, [subscriber], until)
+            ledger.put_off(connection, batch, self._by_end_of_hold(put_off, now))
             if closing:
                 ledger.close_attempt_in(connection, batch, now)
             # Last: on a server, whoever else counts waits for this row until the commit.
@@ -110,6 +107,15 @@ class Recorder:
         course.settled += sum(o.kind in _SETTLED for o in outcomes)
         course.hard += len(hard)
         self._brake(now)
+
+    def _by_end_of_hold(
+        self, subscribers: Collection[int], now: datetime
+    ) -> dict[datetime, list[int]]:
+        by_end: dict[datetime, list[int]] = {}
+        for subscriber in subscribers:
+            until = self._course.held.get(domain_of(self._people[subscriber].address), now)
+            by_end.setdefault(until, []).append(subscriber)
+        return by_end
 
     def _suppress(self, connection: Connection, outcome: Outcome, now: datetime) -> None:
         """Write no more to an address that its own host does not know (D3, G10)."""

@@ -50,11 +50,6 @@ def slot_value(slot: Slot, values: Mapping[str, str]) -> str:
     return html.escape(value, quote=True) if slot.context is SlotContext.HTML else value
 
 
-def slot_values(content: EmailContent, values: Mapping[str, str]) -> dict[str, str]:
-    """Return the value of every slot of an email by its tag, as SendGrid's substitutions (F3)."""
-    return {slot.tag: slot_value(slot, values) for slot in content.slots}
-
-
 @dataclass(frozen=True, slots=True)
 class Pieces:
     """A text cut at its slot tags: text, slot, text, slot … text."""
