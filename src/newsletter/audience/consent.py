@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
@@ -22,30 +23,42 @@ class MembershipStatus(StrEnum):
 class Act(StrEnum):
     """What a consent row says happened."""
 
+    REQUESTED = "requested"
+    """Somebody asked with this address; the address has not confirmed it yet (C11)."""
     GRANTED = "granted"
     WITHDRAWN = "withdrawn"
 
 
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where an act came from (C12).
+
+    `how`: form, preferences, one-click, page, import, api, operator. `source` is a page or a file.
+    `wording` is what the person read, None where nothing is known; `version` names it. `network`
+    is shortened or hashed already, as the operator's policy says.
+    """
+
+    how: str
+    source: str | None = None
+    wording: str | None = None
+    version: str | None = None
+    network: str | None = None
+
+
 def record_consent(
-    connection: Connection,
-    subscriber: int,
-    list_id: int,
-    act: Act,
-    at: datetime,
-    *,
-    how: str,
-    source: str | None = None,
-    wording: str | None = None,
+    connection: Connection, subscriber: int, list_id: int, act: Act, at: datetime, *, origin: Origin
 ) -> None:
-    """Append one row; `how`: form, import, api, operator, one-click. No wording: not stated."""
+    """Append one row."""
     connection.execute(
         insert(consents).values(
             subscriber_id=subscriber,
             list_id=list_id,
             act=act.value,
-            how=how,
-            source=source,
-            wording=wording,
+            how=origin.how,
+            source=origin.source,
+            wording=origin.wording,
+            version=origin.version,
+            network=origin.network,
             at=at,
         )
     )

@@ -10,7 +10,7 @@ from enum import StrEnum
 from sqlalchemy import Connection, insert, select, update
 
 from newsletter.audience.address import Address
-from newsletter.audience.consent import Act, MembershipStatus, record_consent
+from newsletter.audience.consent import Act, MembershipStatus, Origin, record_consent
 from newsletter.audience.eligibility import field_name
 from newsletter.audience.keys import Keys
 from newsletter.audience.suppressions import refuse_suppressed
@@ -82,9 +82,8 @@ def add_subscriber(
             fix="only with a new consent: add --consent 'how and when they asked to come back'",
         )
     _activate(connection, list_id, subscriber, now, known=status is not None)
-    record_consent(
-        connection, subscriber, list_id, Act.GRANTED, now, how="operator", wording=consent
-    )
+    origin = Origin("operator", wording=consent)
+    record_consent(connection, subscriber, list_id, Act.GRANTED, now, origin=origin)
     record_audit(
         connection, now, actor=actor, action="subscriber.add", subject=f"subscriber {subscriber}"
     )
@@ -145,7 +144,7 @@ def _activate(
 
 
 def unsubscribe(
-    connection: Connection, subscriber: int, list_id: int | None, now: datetime, *, how: str
+    connection: Connection, subscriber: int, list_id: int | None, now: datetime, origin: Origin
 ) -> int:
     """Take a subscriber off one list, or off all (None); returns how many were left just now.
 
@@ -164,5 +163,5 @@ def unsubscribe(
             .where(memberships.c.list_id == left, memberships.c.subscriber_id == subscriber)
             .values(status=MembershipStatus.UNSUBSCRIBED.value, changed_at=now, paused_until=None)
         )
-        record_consent(connection, subscriber, left, Act.WITHDRAWN, now, how=how)
+        record_consent(connection, subscriber, left, Act.WITHDRAWN, now, origin=origin)
     return len(leaving)

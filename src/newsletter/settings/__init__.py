@@ -11,12 +11,14 @@ from newsletter.settings.parts import (
     Auth,
     BrakesPart,
     DeliveryPart,
+    NetworkPolicy,
     OnUnknown,
     ProviderName,
     Security,
     SendgridPart,
     SmtpPart,
     WarmUpPart,
+    WebPart,
 )
 
 __all__ = [
@@ -25,6 +27,7 @@ __all__ = [
     "Auth",
     "BrakesPart",
     "DeliveryPart",
+    "NetworkPolicy",
     "OnUnknown",
     "ProviderName",
     "Security",
@@ -32,6 +35,7 @@ __all__ = [
     "Settings",
     "SmtpPart",
     "WarmUpPart",
+    "WebPart",
     "load_settings",
     "read_secret_file",
 ]

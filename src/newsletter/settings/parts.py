@@ -260,9 +260,46 @@ class BrakesPart(_Part):
     domain_hold: Duration = Field(timedelta(hours=1), description="for so long.")
 
 
-class WebPart(_Part):
-    """`[web]`: the file of signing keys."""
+class NetworkPolicy(StrEnum):
+    """What is kept of the network that a consent came from."""
 
+    SHORTENED = "shortened"
+    HASHED = "hashed"
+    NONE = "none"
+
+
+class SignupLimitsPart(_Part):
+    """`[web.limits]`: how often the public forms may be used (C17)."""
+
+    per_network: int = Field(
+        30, ge=1, description="Forms sent in an hour from one network (IPv4 /24, IPv6 /48)."
+    )
+    overall: int = Field(2000, ge=1, description="Forms sent in an hour by everybody together.")
+    letters_per_hour: int = Field(1, ge=1, description="Confirmation mails an hour to an address.")
+    letters_in_all: int = Field(
+        3, ge=1, description="Confirmation mails to an address that never answers."
+    )
+
+
+class WebPart(_Part):
+    """`[web]`: the public pages that `newsletter serve` shows, and the file of signing keys."""
+
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0: any free one.")
+    trusted_proxies: tuple[str, ...] = Field(
+        ("127.0.0.1", "::1"),
+        description="Proxies whose X-Forwarded-For and -Proto are believed: addresses, networks.",
+    )
+    privacy_url: Url | None = Field(None, description="Your privacy notice, linked from the form.")
+    keep_network: NetworkPolicy = Field(
+        NetworkPolicy.SHORTENED,
+        description="What a consent keeps of where it came from: shortened (/24, /48), hashed, "
+        "none.",
+    )
+    forget_unconfirmed: Duration = Field(
+        timedelta(days=30), description="Who asked and never confirmed is forgotten after this."
+    )
     secret_key_file: Path = Field(
         Path("newsletter.key"), description="Signing and suppression keys; back it up apart."
     )
+    limits: SignupLimitsPart = SignupLimitsPart()

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     Column,
     DateTime,
     ForeignKey,
@@ -24,6 +25,8 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    false,
+    true,
 )
 from sqlalchemy.engine import Dialect
 
@@ -78,6 +81,8 @@ installation = Table(
     Column("epoch", Integer, nullable=False),
     # Proves that the suppression key file is the one that made the stored hashes (E10).
     Column("suppression_check", String(64)),
+    # Somebody was erased since the file was last written anew: free pages may still hold them.
+    Column("scrub_due", Boolean, nullable=False, default=False, server_default=false()),
     Column("created_at", Instant, nullable=False),
 )
 
@@ -94,6 +99,8 @@ lists = Table(
     Column("language", String(35)),
     Column("timezone", String(64)),
     Column("reason", Text),
+    # Whether anybody may ask to join it by its page, and see it there.
+    Column("public", Boolean, nullable=False, default=True, server_default=true()),
     Column("created_at", Instant, nullable=False),
 )
 
@@ -110,6 +117,20 @@ subscribers = Table(
     Column("attributes", JSON),
     Column("created_at", Instant, nullable=False),
     Column("updated_at", Instant, nullable=False),
+)
+
+subscriber_tags = Table(
+    "subscriber_tags",
+    metadata,
+    Column("tag", String(64), primary_key=True),
+    Column(
+        "subscriber_id",
+        _Key,
+        ForeignKey("subscribers.id", ondelete="CASCADE"),
+        primary_key=True,
+    ),
+    Index(None, "subscriber_id"),
+    sqlite_with_rowid=False,
 )
 
 memberships = Table(
@@ -153,6 +174,9 @@ consents = Table(
     Column("how", String(16), nullable=False),
     Column("source", Text),
     Column("wording", Text),
+    # Names the wording's version; the network is shortened or hashed by policy (C12).
+    Column("version", String(40)),
+    Column("network", String(64)),
     Column("import_id", Integer, ForeignKey("imports.id")),
     Column("at", Instant, nullable=False),
     Index(None, "subscriber_id", "list_id"),
@@ -167,6 +191,49 @@ suppressions = Table(
     Column("note", Text),
     Column("at", Instant, nullable=False),
     sqlite_with_rowid=False,
+)
+
+letters = Table(
+    "letters",
+    metadata,
+    # Also the number in the Message-ID and in the link, so it is never used again.
+    Column("id", _Key, primary_key=True),
+    Column("kind", String(16), nullable=False),
+    Column("subscriber_id", _Key, ForeignKey("subscribers.id", ondelete="CASCADE"), nullable=False),
+    Column("list_id", Integer, ForeignKey("lists.id"), nullable=False),
+    # Where it goes when that is not the subscriber's own address.
+    Column("address", String(320)),
+    # What limits count by: HMAC-SHA-256 of the address key (C11).
+    Column("address_hash", String(64), nullable=False),
+    # An operator asked: pressing its link lifts a suppression (C10).
+    Column("lifts", Boolean, nullable=False, default=False, server_default=false()),
+    Column("state", SmallInteger, nullable=False),
+    Column("tries", SmallInteger, nullable=False, default=0, server_default="0"),
+    Column("fence", String(36)),
+    Column("lease_until", Instant),
+    Column("not_before", Instant),
+    Column("reason", String(40)),
+    Column("answer", Text),
+    Column("created_at", Instant, nullable=False),
+    Column("expires_at", Instant, nullable=False),
+    Column("settled_at", Instant),
+    # When the link in it was pressed: it works once.
+    Column("used_at", Instant),
+    Index(None, "address_hash"),
+    Index(None, "state"),
+    Index(None, "subscriber_id"),
+    sqlite_autoincrement=True,
+)
+
+segments = Table(
+    "segments",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", String(64), nullable=False, unique=True),
+    # As the operator wrote it; compiled anew for each use (E11).
+    Column("condition", Text, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("updated_at", Instant, nullable=False),
 )
 
 digests = Table(
@@ -207,6 +274,9 @@ campaigns = Table(
     Column("canary_until", Instant),
     # When the brake on hard bounces looked at this campaign and let it go on.
     Column("judged_at", Instant),
+    # The segment whose members of the list were frozen, as it was then; null: the whole list.
+    Column("segment", String(64)),
+    Column("segment_condition", Text),
 )
 
 deliveries = Table(

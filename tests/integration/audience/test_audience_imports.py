@@ -9,6 +9,7 @@ import pytest
 from tests.builders import KEYS, Stage
 
 from newsletter.audience.address import Address, parse_address
+from newsletter.audience.consent import Origin
 from newsletter.audience.imports import ImportPolicy, ImportReport, Refusal, import_subscribers
 from newsletter.audience.lists import count_by_status, create_list
 from newsletter.audience.story import story_of
@@ -170,7 +171,7 @@ def test_who_left_or_is_suppressed_stays_away_and_is_counted(stage: Stage) -> No
     now = stage.clock.now()
     with stage.database.write() as connection:
         left = find_subscriber(connection, parse_address("left@example.org"))
-        unsubscribe(connection, left.id, None, now, how="one-click")
+        unsubscribe(connection, left.id, None, now, Origin("one-click"))
         bounced = parse_address("bounced@example.org")
         add_suppression(connection, KEYS, bounced, SuppressionReason.HARD_BOUNCE, now, actor="me")
 
@@ -288,8 +289,8 @@ def test_suppression_wins_over_adding_and_leaving_over_coming_back(stage: Stage)
     stage.join("b@example.org")
     with stage.database.write() as connection:
         found = find_subscriber(connection, parse_address("b@example.org"))
-        assert unsubscribe(connection, found.id, None, now, how="operator") == 1
-        assert unsubscribe(connection, found.id, None, now, how="operator") == 0
+        assert unsubscribe(connection, found.id, None, now, Origin("operator")) == 1
+        assert unsubscribe(connection, found.id, None, now, Origin("operator")) == 0
 
     with (
         pytest.raises(AudienceError, match="left this list"),

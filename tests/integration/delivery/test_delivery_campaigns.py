@@ -12,6 +12,7 @@ from tests.builders import KEYS, Stage
 from tests.fakes.provider import ScriptedProvider
 
 from newsletter.audience.address import parse_address
+from newsletter.audience.consent import Origin
 from newsletter.audience.subscribers import find_subscriber, unsubscribe
 from newsletter.audience.suppressions import SuppressionReason, add_suppression
 from newsletter.clock import SettableClock
@@ -112,7 +113,7 @@ def test_unsubscribe_between_freeze_and_claim_is_skipped(stage: Stage) -> None:
     provider = ScriptedProvider()
     with stage.database.write() as connection:
         leaver = find_subscriber(connection, parse_address("reader2@example.org"))
-        unsubscribe(connection, leaver.id, None, stage.clock.now(), how="one-click")
+        unsubscribe(connection, leaver.id, None, stage.clock.now(), Origin("one-click"))
 
     stage.sender(provider).run(campaign)
 

@@ -12,6 +12,7 @@ from tests.builders import KEYS, Stage
 from tests.fakes.provider import ScriptedProvider
 
 from newsletter.audience.address import parse_address
+from newsletter.audience.consent import Origin
 from newsletter.audience.subscribers import find_subscriber, unsubscribe
 from newsletter.audience.suppressions import (
     SuppressionReason,
@@ -78,7 +79,7 @@ def rebuild(stage: Stage, table: str, columns: str) -> None:
 def leave(stage: Stage, address: str) -> None:
     with stage.database.write() as connection:
         reader = find_subscriber(connection, parse_address(address))
-        unsubscribe(connection, reader.id, None, stage.clock.now(), how="one-click")
+        unsubscribe(connection, reader.id, None, stage.clock.now(), Origin("one-click"))
 
 
 def suppress(stage: Stage, address: str) -> None:

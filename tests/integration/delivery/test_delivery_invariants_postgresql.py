@@ -13,6 +13,7 @@ from tests.builders import KEYS, Stage
 from tests.fakes.provider import ScriptedProvider
 
 from newsletter.audience.address import parse_address
+from newsletter.audience.consent import Origin
 from newsletter.audience.subscribers import find_subscriber, unsubscribe
 from newsletter.audience.suppressions import SuppressionReason, add_suppression
 from newsletter.clock import SettableClock
@@ -58,7 +59,7 @@ def suppress(stage: Stage, address: str) -> None:
 def test_what_was_sent_holds(stage: Stage) -> None:
     with stage.database.write() as connection:
         leaver = find_subscriber(connection, parse_address("reader2@example.org"))
-        unsubscribe(connection, leaver.id, None, stage.clock.now(), how="one-click")
+        unsubscribe(connection, leaver.id, None, stage.clock.now(), Origin("one-click"))
     stage.sender(ScriptedProvider()).run(1)
     suppress(stage, "reader3@example.org")
 

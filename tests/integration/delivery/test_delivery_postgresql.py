@@ -15,6 +15,7 @@ from tests.builders import Stage
 from tests.fakes.provider import ScriptedProvider
 
 from newsletter.audience.address import parse_address
+from newsletter.audience.consent import Origin
 from newsletter.audience.subscribers import find_subscriber, unsubscribe
 from newsletter.clock import SettableClock
 from newsletter.delivery import ledger
@@ -52,7 +53,7 @@ def test_a_campaign_is_sent_and_who_left_is_skipped(make_stage: Callable[[int], 
     campaign = stage.freeze()
     with stage.database.write() as connection:
         leaver = find_subscriber(connection, parse_address("reader2@example.org"))
-        unsubscribe(connection, leaver.id, None, stage.clock.now(), how="one-click")
+        unsubscribe(connection, leaver.id, None, stage.clock.now(), Origin("one-click"))
 
     stage.sender(ScriptedProvider(batch_limit=2)).run(campaign)
 
