@@ -10,6 +10,7 @@ from sqlalchemy import Connection, select
 from newsletter.audience.address import Address
 from newsletter.audience.keys import Keys
 from newsletter.audience.suppressions import suppression_of
+from newsletter.audience.tags import tags_of
 from newsletter.errors import AudienceError
 from newsletter.logs import mask_address
 from newsletter.storage.tables import consents, lists, memberships, subscribers
@@ -34,6 +35,8 @@ class Consent:
     how: str
     source: str | None
     wording: str | None
+    version: str | None
+    network: str | None
     at: datetime
 
 
@@ -44,7 +47,10 @@ class Story:
     address: str
     subscriber: int | None
     name: str | None
+    timezone: str | None
+    language: str | None
     attributes: dict[str, str]
+    tags: tuple[str, ...]
     suppressed: str | None
     memberships: tuple[Membership, ...]
     consents: tuple[Consent, ...]
@@ -61,7 +67,7 @@ def story_of(connection: Connection, address: Address, keys: Keys) -> Story:
             raise AudienceError(
                 f"nothing is known of {mask_address(address.text)}", fix="check the spelling"
             )
-        return Story(address.text, None, None, {}, suppressed, (), ())
+        return Story(address.text, None, None, None, None, {}, (), suppressed, (), ())
     stands = connection.execute(
         select(
             lists.c.name,
@@ -80,6 +86,8 @@ def story_of(connection: Connection, address: Address, keys: Keys) -> Story:
             consents.c.how,
             consents.c.source,
             consents.c.wording,
+            consents.c.version,
+            consents.c.network,
             consents.c.at,
         )
         .join(lists, lists.c.id == consents.c.list_id)
@@ -90,7 +98,10 @@ def story_of(connection: Connection, address: Address, keys: Keys) -> Story:
         row.address,
         row.id,
         row.name,
+        row.timezone,
+        row.language,
         row.attributes or {},
+        tuple(tags_of(connection, row.id)),
         suppressed,
         tuple(Membership(*stand) for stand in stands),
         tuple(Consent(*piece) for piece in evidence),

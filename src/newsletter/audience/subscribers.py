@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, select, update
 
 from newsletter.audience.address import Address
 from newsletter.audience.consent import Act, MembershipStatus, Origin, record_consent
@@ -17,6 +17,7 @@ from newsletter.audience.suppressions import refuse_suppressed
 from newsletter.errors import AudienceError
 from newsletter.logs import mask_address
 from newsletter.storage.audit import record_audit
+from newsletter.storage.database import insert_for
 from newsletter.storage.tables import memberships, subscribers
 
 
@@ -81,7 +82,7 @@ def add_subscriber(
             f"{mask_address(address.text)} left this list",
             fix="only with a new consent: add --consent 'how and when they asked to come back'",
         )
-    _activate(connection, list_id, subscriber, now, known=status is not None)
+    activate(connection, list_id, subscriber, now)
     origin = Origin("operator", wording=consent)
     record_consent(connection, subscriber, list_id, Act.GRANTED, now, origin=origin)
     record_audit(
@@ -104,19 +105,7 @@ def _upsert(
         )
     ).first()
     if row is None:
-        made: int = connection.execute(
-            insert(subscribers)
-            .values(
-                address=address.text,
-                address_key=address.key,
-                name=name,
-                attributes=values or None,
-                created_at=now,
-                updated_at=now,
-            )
-            .returning(subscribers.c.id)
-        ).scalar_one()
-        return made
+        return make_subscriber(connection, address, now, name=name, attributes=values or None)
     if name or values:
         changed: dict[str, object] = {"updated_at": now}
         if name:
@@ -127,20 +116,61 @@ def _upsert(
     return int(row.id)
 
 
-def _activate(
-    connection: Connection, list_id: int, subscriber: int, now: datetime, *, known: bool
-) -> None:
+def make_subscriber(
+    connection: Connection,
+    address: Address,
+    now: datetime,
+    *,
+    name: str | None = None,
+    timezone: str | None = None,
+    language: str | None = None,
+    attributes: Mapping[str, str] | None = None,
+) -> int:
+    """Write down a new subscriber and return the number; that of an equal one made meanwhile."""
+    insert = insert_for(connection)
+    made = connection.execute(
+        insert(subscribers)
+        .values(
+            address=address.text,
+            address_key=address.key,
+            name=name,
+            timezone=timezone,
+            language=language,
+            attributes=attributes,
+            created_at=now,
+            updated_at=now,
+        )
+        .on_conflict_do_nothing()
+        .returning(subscribers.c.id)
+    ).scalar()
+    if made is None:
+        same = select(subscribers.c.id).where(subscribers.c.address_key == address.key)
+        made = connection.execute(same).scalar_one()
+    return int(made)
+
+
+def make_pending(connection: Connection, list_id: int, subscriber: int, now: datetime) -> None:
+    """Put a subscriber on a list who has not confirmed yet; who is on it already stays as is."""
+    connection.execute(
+        insert_for(connection)(memberships)
+        .values(
+            list_id=list_id,
+            subscriber_id=subscriber,
+            status=MembershipStatus.PENDING.value,
+            changed_at=now,
+        )
+        .on_conflict_do_nothing()
+    )
+
+
+def activate(connection: Connection, list_id: int, subscriber: int, now: datetime) -> None:
+    """Let a subscriber get the list's mail from now on, whatever was before."""
     values = {"status": MembershipStatus.ACTIVE.value, "changed_at": now, "paused_until": None}
-    if known:
-        connection.execute(
-            update(memberships)
-            .where(memberships.c.list_id == list_id, memberships.c.subscriber_id == subscriber)
-            .values(**values)
-        )
-    else:
-        connection.execute(
-            insert(memberships).values(list_id=list_id, subscriber_id=subscriber, **values)
-        )
+    connection.execute(
+        insert_for(connection)(memberships)
+        .values(list_id=list_id, subscriber_id=subscriber, **values)
+        .on_conflict_do_update(index_elements=["list_id", "subscriber_id"], set_=values)
+    )
 
 
 def unsubscribe(

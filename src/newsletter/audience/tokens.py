@@ -5,15 +5,12 @@ from __future__ import annotations
 import base64
 import hashlib
 from dataclasses import dataclass
-from datetime import timedelta
 from enum import StrEnum
 
-from itsdangerous import BadData, URLSafeSerializer, URLSafeTimedSerializer
+from itsdangerous import BadData, URLSafeSerializer
 from itsdangerous.signer import SigningAlgorithm
 
 from newsletter.audience.keys import Keys
-
-CONFIRM_LIFE = timedelta(days=7)
 
 
 class Purpose(StrEnum):
@@ -22,15 +19,23 @@ class Purpose(StrEnum):
     UNSUBSCRIBE = "unsubscribe"
     PREFERENCES = "preferences"
     CONFIRM = "confirm"
+    NEW_ADDRESS = "new-address"
+    RETURN = "return"
+    """To undo one leaving: `number` is its second since 1970."""
     ARCHIVE = "archive"
 
 
 @dataclass(frozen=True, slots=True)
 class TokenClaims:
-    """Whom a token speaks of."""
+    """Whom a token speaks of.
+
+    `number` names what it is for besides: the letter it stands in, which tells how long it works
+    and that it works once; 0 for links that last.
+    """
 
     subscriber: int
     list_id: int
+    number: int = 0
 
 
 class _Blake2(SigningAlgorithm):
@@ -71,14 +76,11 @@ class TokenSigner:
             purpose: serializer.make_signer().derive_key()
             for purpose, serializer in self._lasting.items()
         }
-        self._timed = URLSafeTimedSerializer(
-            secret, salt=Purpose.CONFIRM.value, signer_kwargs=_DERIVED
-        )
 
-    def sign(self, purpose: Purpose, subscriber: int, list_id: int) -> str:
-        """Return a token; those that confirm carry their time."""
-        if purpose is Purpose.CONFIRM:
-            return str(self._timed.dumps([subscriber, list_id]))
+    def sign(self, purpose: Purpose, subscriber: int, list_id: int, number: int = 0) -> str:
+        """Return a token for one purpose."""
+        if number:
+            return self._seal(purpose, _encode(b"[%d,%d,%d]" % (subscriber, list_id, number)))
         return self._seal(purpose, _encode(b"[%d,%d]" % (subscriber, list_id)))
 
     def sign_links(self, subscriber: int, list_id: int) -> tuple[str, str]:
@@ -92,15 +94,13 @@ class TokenSigner:
         return (payload + b"." + _encode(mac)).decode("ascii")
 
     def read(self, purpose: Purpose, token: str) -> TokenClaims | None:
-        """Return whom a token speaks of; None when forged, cut, too old or for another use."""
+        """Return whom a token speaks of; None when forged, cut, or for another purpose."""
         try:
-            if purpose is Purpose.CONFIRM:
-                data = self._timed.loads(token, max_age=int(CONFIRM_LIFE.total_seconds()))
-            else:
-                data = self._lasting[purpose].loads(token)
-            subscriber, list_id = data
-        except (BadData, TypeError, ValueError):
+            numbers = self._lasting[purpose].loads(token)
+        except (BadData, ValueError):
             return None
-        if isinstance(subscriber, int) and isinstance(list_id, int):
-            return TokenClaims(subscriber, list_id)
+        if not isinstance(numbers, list) or not 2 <= len(numbers) <= 3:
+            return None
+        if all(type(number) is int for number in numbers):
+            return TokenClaims(*numbers)
         return None

@@ -199,7 +199,8 @@ letters = Table(
     # Also the number in the Message-ID and in the link, so it is never used again.
     Column("id", _Key, primary_key=True),
     Column("kind", String(16), nullable=False),
-    Column("subscriber_id", _Key, ForeignKey("subscribers.id", ondelete="CASCADE"), nullable=False),
+    # Null once the subscriber is forgotten: the row still counts for the limits.
+    Column("subscriber_id", _Key, ForeignKey("subscribers.id", ondelete="SET NULL")),
     Column("list_id", Integer, ForeignKey("lists.id"), nullable=False),
     # Where it goes when that is not the subscriber's own address.
     Column("address", String(320)),

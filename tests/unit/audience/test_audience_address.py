@@ -15,7 +15,7 @@ from itsdangerous import URLSafeSerializer
 from newsletter.audience.address import _PLAIN, AddressRefused, parse_address
 from newsletter.audience.exports import spreadsheet_safe
 from newsletter.audience.keys import Keys, create_keys, load_keys, rotate_signing_key
-from newsletter.audience.tokens import Purpose, TokenSigner
+from newsletter.audience.tokens import Purpose, TokenClaims, TokenSigner
 from newsletter.errors import ConfigurationError
 
 
@@ -190,16 +190,9 @@ def test_both_links_of_a_message_are_what_each_purpose_would_sign(key_file: Path
     )
 
 
-def test_a_confirm_token_ends_after_seven_days(
-    key_file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_token_can_name_the_letter_it_stands_in(key_file: Path) -> None:
     signer = TokenSigner(load_keys(key_file))
-    from itsdangerous import timed
 
-    now = timed.time.time()
-    monkeypatch.setattr(timed.time, "time", lambda: now - 8 * 86400)
-    old = signer.sign(Purpose.CONFIRM, 12, 3)
-    monkeypatch.undo()
+    claims = signer.read(Purpose.CONFIRM, signer.sign(Purpose.CONFIRM, 12, 3, 7))
 
-    assert signer.read(Purpose.CONFIRM, old) is None
-    assert signer.read(Purpose.CONFIRM, signer.sign(Purpose.CONFIRM, 12, 3)) is not None
+    assert claims == TokenClaims(subscriber=12, list_id=3, number=7)

@@ -1,0 +1,271 @@
+"""What a subscriber may see and change by the personal link: name, zone, lists, pause, address."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from sqlalchemy import Connection, or_, select, update
+
+from newsletter.audience.address import Address, parse_address
+from newsletter.audience.consent import Act, MembershipStatus, Origin, record_consent
+from newsletter.audience.keys import Keys
+from newsletter.audience.letters import (
+    LetterKind,
+    LetterLimits,
+    LetterRequest,
+    find_letter,
+    use_letter,
+    write_letter,
+)
+from newsletter.audience.subscribers import activate, unsubscribe
+from newsletter.audience.suppressions import suppression_of
+from newsletter.audience.tokens import TokenClaims
+from newsletter.errors import AudienceError
+from newsletter.storage.audit import record_audit
+from newsletter.storage.tables import lists, memberships, subscribers
+
+LONGEST_NAME = 200
+_LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8}){0,3}")
+_MAY_CHOOSE = (MembershipStatus.ACTIVE, MembershipStatus.PAUSED)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One list on the page; `status` is None for a public list that the subscriber is not on."""
+
+    list_id: int
+    name: str
+    title: str
+    status: MembershipStatus | None
+    paused_until: datetime | None
+
+    @property
+    def chosen(self) -> bool:
+        """Whether its mail comes, now or after a pause."""
+        return self.status in _MAY_CHOOSE
+
+
+@dataclass(frozen=True, slots=True)
+class Preferences:
+    """What the page shows of a subscriber."""
+
+    subscriber: int
+    address: str
+    name: str | None
+    timezone: str | None
+    language: str | None
+    choices: tuple[Choice, ...]
+    suppressed: str | None
+
+
+def preferences_of(connection: Connection, subscriber: int, keys: Keys) -> Preferences | None:
+    """Return what the page shows; None for somebody who is gone."""
+    row = connection.execute(select(subscribers).where(subscribers.c.id == subscriber)).first()
+    if row is None or not row.address:
+        return None
+    stands = connection.execute(
+        select(
+            lists.c.id,
+            lists.c.name,
+            lists.c.title,
+            memberships.c.status,
+            memberships.c.paused_until,
+        )
+        .outerjoin(
+            memberships,
+            (memberships.c.list_id == lists.c.id) & (memberships.c.subscriber_id == subscriber),
+        )
+        .where(or_(lists.c.public, memberships.c.status.is_not(None)))
+        .order_by(lists.c.title, lists.c.id)
+    )
+    choices = tuple(
+        Choice(
+            stand.id,
+            stand.name,
+            stand.title,
+            MembershipStatus(stand.status) if stand.status else None,
+            stand.paused_until,
+        )
+        for stand in stands
+    )
+    return Preferences(
+        subscriber,
+        row.address,
+        row.name,
+        row.timezone,
+        row.language,
+        choices,
+        suppression_of(connection, keys, parse_address(row.address)),
+    )
+
+
+def change_details(
+    connection: Connection,
+    subscriber: int,
+    now: datetime,
+    *,
+    name: str | None,
+    timezone: str | None,
+    language: str | None,
+) -> None:
+    """Set name, zone and language; None or empty clears one.
+
+    Raises `AudienceError` for an unknown zone and for values that are too long or hold controls.
+    """
+    name, timezone, language = ((value or "").strip() for value in (name, timezone, language))
+    if len(name) > LONGEST_NAME or not name.isprintable():
+        raise AudienceError("this is no name", fix=f"use at most {LONGEST_NAME} plain characters")
+    if language and not _LANGUAGE.fullmatch(language):
+        raise AudienceError("this is no language", fix="use a tag such as en or pt-BR")
+    if timezone:
+        try:
+            ZoneInfo(timezone)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise AudienceError("this time zone is not known", fix="use Europe/Paris") from None
+    connection.execute(
+        update(subscribers)
+        .where(subscribers.c.id == subscriber)
+        .values(
+            name=name or None,
+            timezone=timezone or None,
+            language=language or None,
+            updated_at=now,
+        )
+    )
+
+
+def choose_lists(
+    connection: Connection,
+    preferences: Preferences,
+    wanted: Collection[int],
+    keys: Keys,
+    now: datetime,
+    *,
+    origin: Origin,
+) -> None:
+    """Join the lists that are wanted and leave the others, of those the page offered.
+
+    The personal link came by mail, so the address is proven: no second letter. A suppressed
+    subscriber can leave and cannot join (C10); who only asked to join has to confirm by the letter.
+    """
+    for choice in preferences.choices:
+        if choice.chosen and choice.list_id not in wanted:
+            unsubscribe(connection, preferences.subscriber, choice.list_id, now, origin)
+        may_join = choice.status is not MembershipStatus.PENDING and not preferences.suppressed
+        if choice.list_id in wanted and not choice.chosen and may_join:
+            activate(connection, choice.list_id, preferences.subscriber, now)
+            record_consent(
+                connection,
+                preferences.subscriber,
+                choice.list_id,
+                Act.GRANTED,
+                now,
+                origin=origin,
+            )
+
+
+def pause(
+    connection: Connection,
+    subscriber: int,
+    now: datetime,
+    *,
+    until: datetime | None,
+    list_id: int | None = None,
+) -> int:
+    """Send nothing until then (None: until they come back); returns how many lists are paused.
+
+    One list, or all the subscriber is on. Who left or never confirmed stays as they are.
+    """
+    if until is not None and until <= now:
+        raise AudienceError("a pause ends in the future", fix="name a later day")
+    query = update(memberships).where(
+        memberships.c.subscriber_id == subscriber, memberships.c.status.in_(_MAY_CHOOSE)
+    )
+    if list_id is not None:
+        query = query.where(memberships.c.list_id == list_id)
+    return connection.execute(
+        query.values(status=MembershipStatus.PAUSED.value, changed_at=now, paused_until=until)
+    ).rowcount
+
+
+def end_pause(
+    connection: Connection, subscriber: int, now: datetime, *, list_id: int | None = None
+) -> int:
+    """Let the mail of paused lists come again; returns of how many."""
+    query = update(memberships).where(
+        memberships.c.subscriber_id == subscriber,
+        memberships.c.status == MembershipStatus.PAUSED.value,
+    )
+    if list_id is not None:
+        query = query.where(memberships.c.list_id == list_id)
+    return connection.execute(
+        query.values(status=MembershipStatus.ACTIVE.value, changed_at=now, paused_until=None)
+    ).rowcount
+
+
+def ask_to_change_address(
+    connection: Connection,
+    subscriber: int,
+    list_id: int,
+    new: Address,
+    keys: Keys,
+    *,
+    now: datetime,
+    limits: LetterLimits,
+) -> None:
+    """Write to the new address, which has to confirm (C14); says nothing about who reads there.
+
+    An address that is suppressed, or that another subscriber has, gets nothing.
+    """
+    taken = connection.execute(
+        select(subscribers.c.id).where(subscribers.c.address_key == new.key)
+    ).scalar()
+    if taken is not None or suppression_of(connection, keys, new):
+        return
+    letter = LetterRequest(LetterKind.NEW_ADDRESS, subscriber, list_id, new, elsewhere=True)
+    write_letter(connection, letter, keys, now, limits)
+
+
+def confirm_new_address(
+    connection: Connection, claims: TokenClaims, keys: Keys, now: datetime
+) -> bool:
+    """Give a subscriber the address that a letter was sent to; returns False when it is over.
+
+    The old address is told. The suppression of an old address stays with that address.
+    """
+    letter = find_letter(connection, claims, LetterKind.NEW_ADDRESS, now)
+    if letter is None or letter.used or letter.over or letter.address is None:
+        return False
+    new = parse_address(letter.address)
+    old = connection.execute(
+        select(subscribers.c.address).where(subscribers.c.id == claims.subscriber)
+    ).scalar_one()
+    taken = connection.execute(
+        select(subscribers.c.id).where(subscribers.c.address_key == new.key)
+    ).scalar()
+    if taken is not None or suppression_of(connection, keys, new):
+        return False
+    connection.execute(
+        update(subscribers)
+        .where(subscribers.c.id == claims.subscriber)
+        .values(address=new.text, address_key=new.key, updated_at=now)
+    )
+    use_letter(connection, letter, now)
+    record_audit(
+        connection,
+        now,
+        actor=f"subscriber {claims.subscriber}",
+        action="subscriber.address",
+        subject=f"subscriber {claims.subscriber}",
+    )
+    before = parse_address(old)
+    if suppression_of(connection, keys, before) is None:
+        told = LetterRequest(
+            LetterKind.MOVED, claims.subscriber, claims.list_id, before, elsewhere=True
+        )
+        write_letter(connection, told, keys, now, LetterLimits())
+    return True
