@@ -95,6 +95,7 @@ def _waits_already(connection: Connection, request: LetterRequest) -> bool:
         letters.c.list_id == request.list_id,
         letters.c.kind == request.kind.value,
         letters.c.state == _PENDING,
+        letters.c.used_at.is_(None),
     )
     if request.elsewhere:
         waiting = waiting.where(letters.c.address == request.address.text)
@@ -117,19 +118,15 @@ def _next_free(
     connection: Connection, mark: str, now: datetime, limits: LetterLimits
 ) -> datetime | None:
     goes_out = func.coalesce(letters.c.not_before, letters.c.created_at)
-    recent = (
-        connection.execute(
-            select(letters.c.created_at, letters.c.not_before)
-            .where(
-                letters.c.address_hash == mark,
-                letters.c.kind.in_(_COUNTED),
-                goes_out > now - _HOUR,
-            )
-            .order_by(goes_out.desc())
+    recent = connection.execute(
+        select(letters.c.created_at, letters.c.not_before)
+        .where(
+            letters.c.address_hash == mark,
+            letters.c.kind.in_(_COUNTED),
+            goes_out > now - _HOUR,
         )
-        .tuples()
-        .all()
-    )
+        .order_by(goes_out.desc())
+    ).all()
     if len(recent) < limits.per_hour:
         return None
     created, put_off = recent[limits.per_hour - 1]

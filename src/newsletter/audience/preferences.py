@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
@@ -103,39 +104,52 @@ def preferences_of(connection: Connection, subscriber: int, keys: Keys) -> Prefe
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Details:
+    """What a subscriber says of themselves; None leaves it as it is, empty clears it."""
+
+    name: str | None = None
+    timezone: str | None = None
+    language: str | None = None
+
+
 def change_details(
-    connection: Connection,
-    subscriber: int,
-    now: datetime,
-    *,
-    name: str | None,
-    timezone: str | None,
-    language: str | None,
+    connection: Connection, subscriber: int, now: datetime, details: Details
 ) -> None:
-    """Set name, zone and language; None or empty clears one.
+    """Set name, zone and language.
 
     Raises `AudienceError` for an unknown zone and for values that are too long or hold controls.
     """
-    name, timezone, language = ((value or "").strip() for value in (name, timezone, language))
-    if len(name) > LONGEST_NAME or not name.isprintable():
+    values: dict[str, object] = {"updated_at": now}
+    if details.name is not None:
+        values["name"] = _name(details.name) or None
+    if details.timezone is not None:
+        values["timezone"] = _zone(details.timezone.strip()) or None
+    if details.language is not None:
+        values["language"] = _language(details.language.strip()) or None
+    connection.execute(update(subscribers).where(subscribers.c.id == subscriber).values(values))
+
+
+def _name(text: str) -> str:
+    name = " ".join(text.split())
+    if len(name) > LONGEST_NAME or any(unicodedata.category(c) in ("Cc", "Cs") for c in name):
         raise AudienceError("this is no name", fix=f"use at most {LONGEST_NAME} plain characters")
+    return name
+
+
+def _zone(zone: str) -> str:
+    try:
+        if zone:
+            ZoneInfo(zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise AudienceError("this time zone is not known", fix="use Europe/Paris") from None
+    return zone
+
+
+def _language(language: str) -> str:
     if language and not _LANGUAGE.fullmatch(language):
         raise AudienceError("this is no language", fix="use a tag such as en or pt-BR")
-    if timezone:
-        try:
-            ZoneInfo(timezone)
-        except (ZoneInfoNotFoundError, ValueError, OSError):
-            raise AudienceError("this time zone is not known", fix="use Europe/Paris") from None
-    connection.execute(
-        update(subscribers)
-        .where(subscribers.c.id == subscriber)
-        .values(
-            name=name or None,
-            timezone=timezone or None,
-            language=language or None,
-            updated_at=now,
-        )
-    )
+    return language
 
 
 def choose_lists(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
@@ -41,7 +42,7 @@ def erase(connection: Connection, subscriber: int, keys: Keys, now: datetime, *,
     if row is None or not row.address_key:
         raise AudienceError(f"there is no subscriber {subscriber}", fix="nothing to erase")
     mark = keys.hash_address(row.address_key)
-    _suppress_for_good(connection, mark, now)
+    suppress_for_good(connection, mark, now)
     connection.execute(delete(letters).where(letters.c.subscriber_id == subscriber))
     connection.execute(delete(letters).where(letters.c.address_hash == mark))
     connection.execute(
@@ -105,51 +106,46 @@ def keep_number(connection: Connection, number: int) -> None:
     )
 
 
-def _suppress_for_good(connection: Connection, mark: str, now: datetime) -> None:
-    erased = {"reason": SuppressionReason.ERASED.value, "note": None}
+def suppress_for_good(connection: Connection, mark: str, at: datetime) -> None:
+    """Suppress a hash as erased, whatever the reason was before; nothing else is kept of it."""
+    erased = {"reason": SuppressionReason.ERASED.value, "note": None, "at": at}
     connection.execute(
         insert_for(connection)(suppressions)
-        .values(key=mark, at=now, **erased)
+        .values(key=mark, **erased)
         .on_conflict_do_update(index_elements=["key"], set_=erased)
     )
 
 
 def erase_suppressed(connection: Connection, keys: Keys, now: datetime, *, actor: str) -> list[str]:
-    """Erase whoever is in the database though a suppression says they were erased.
+    """Erase whoever is in the database though a later suppression says they were erased.
 
-    So a restored backup forgets again those who asked to be forgotten since (C15). Returns their
-    hashes. Walks all subscribers when there is any such suppression.
+    So a restored backup forgets again those who asked to be forgotten since (C15); who came anew
+    after being erased stays. Returns the hashes. Walks all subscribers when there is any such
+    suppression.
     """
-    erased = frozenset(
-        connection.execute(
-            select(suppressions.c.key).where(
-                suppressions.c.reason == SuppressionReason.ERASED.value
-            )
-        ).scalars()
+    reason = SuppressionReason.ERASED.value
+    rows = connection.execute(
+        select(suppressions.c.key, suppressions.c.at).where(suppressions.c.reason == reason)
     )
-    if not erased:
-        return []
+    erased = {row.key: row.at for row in rows}
     done: list[str] = []
+    for number, key, made in _all_subscribers(connection) if erased else ():
+        since = erased.get(keys.hash_address(key))
+        if since is not None and made <= since:
+            done.append(erase(connection, number, keys, now, actor=actor))
+    return done
+
+
+def _all_subscribers(connection: Connection) -> Iterator[tuple[int, str, datetime]]:
     last = -1
+    columns = (subscribers.c.id, subscribers.c.address_key, subscribers.c.created_at)
     while True:
-        rows = (
-            connection.execute(
-                select(subscribers.c.id, subscribers.c.address_key)
-                .where(subscribers.c.id > last)
-                .order_by(subscribers.c.id)
-                .limit(CHUNK)
-            )
-            .tuples()
-            .all()
-        )
+        query = select(*columns).where(subscribers.c.id > last).order_by(subscribers.c.id)
+        rows = connection.execute(query.limit(CHUNK)).all()
         if not rows:
-            return done
+            return
         last = rows[-1][0]
-        done += [
-            erase(connection, number, keys, now, actor=actor)
-            for number, key in rows
-            if keys.hash_address(key) in erased
-        ]
+        yield from rows
 
 
 def forget_unconfirmed(connection: Connection, before: datetime, *, limit: int = 1000) -> int:

@@ -11,13 +11,13 @@ import typer
 
 from newsletter.cli.options import Json, Yes
 from newsletter.cli.workspace import Workspace
-from newsletter.errors import UsageError
+from newsletter.errors import ConfigurationError, UsageError
 
 if TYPE_CHECKING:
     from newsletter.delivery.holding import HeldReport
     from newsletter.delivery.restoring import Restored
 
-app = typer.Typer(help="The database: upgrade, backup, restore, hold.")
+app = typer.Typer(help="The database: upgrade, backup, restore, hold, compact.")
 
 
 @app.command()
@@ -90,7 +90,7 @@ def restore(
     What was unfinished when the backup was made is held until 'campaigns resume' or 'cancel'. The
     replaced database is kept beside it, and what only that one knew is told.
     """
-    from newsletter.cli.console import answer_json
+    from newsletter.cli.console import answer, answer_json
     from newsletter.delivery.restoring import restore as restore_database
     from newsletter.storage.database import open_database
 
@@ -105,10 +105,59 @@ def restore(
         actor=workspace.actor,
         other_installation=other_installation,
     )
+    erased = _erase_again(workspace)
     if as_json:
-        answer_json(_restored_json(done))
+        answer_json({**_restored_json(done), "erased_again": erased})
     else:
         _tell_restored(done)
+        if erased:
+            answer(f"{erased} people who were erased after the backup was made are erased here too")
+
+
+def _erase_again(workspace: Workspace) -> int:
+    """Forget again who was erased since the backup was made (C15)."""
+    from newsletter.audience.erasing import erase_again
+    from newsletter.cli.console import say
+    from newsletter.storage.scrubbing import scrub
+
+    try:
+        keys = workspace.keys
+    except ConfigurationError as error:
+        say(f"warning: {error}")
+        say("  people erased since the backup cannot be told without it; once it is back:")
+        say("  newsletter subscribers erase --again")
+        return 0
+    count = erase_again(workspace.database, keys, workspace.clock.now(), actor=workspace.actor)
+    if count:
+        scrub(workspace.database)
+    return count
+
+
+@app.command()
+def compact(context: typer.Context, as_json: Json = False) -> None:
+    """Write the embedded database anew: smaller, and without traces of erased people.
+
+    Other processes wait meanwhile: some seconds for a million subscribers.
+    """
+    from newsletter.cli.console import answer, answer_json
+    from newsletter.errors import TryAgainLater
+    from newsletter.storage.scrubbing import scrub
+
+    workspace: Workspace = context.obj
+    database = workspace.database
+    before = database.path.stat().st_size if database.path else 0
+    if not scrub(database):
+        raise TryAgainLater(
+            "another process is reading the database: its log could not be emptied",
+            fix="run it again in a moment",
+        )
+    after = database.path.stat().st_size if database.path else 0
+    if as_json:
+        answer_json({"bytes_before": before, "bytes_after": after})
+    elif database.embedded:
+        answer(f"{before:,} bytes → {after:,} bytes")
+    else:
+        answer("a server looks after its own files: see VACUUM in its manual")
 
 
 @app.command()
@@ -186,8 +235,8 @@ def _tell_restored(done: Restored) -> None:
             answer(str(campaign))
         if done.lost.left:
             answer(
-                f"{done.lost.left} people left or were suppressed after the backup was made: "
-                "unsubscribe or suppress them again before you send"
+                f"{done.lost.left} people left or were suppressed after the backup was made; "
+                "so they are here too"
             )
     for line in advice(done.report.held):
         answer(line)

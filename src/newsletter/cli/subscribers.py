@@ -9,13 +9,14 @@ import typer
 
 from newsletter.cli.importing import export, import_
 from newsletter.cli.options import Consent, Json, ListName, read_pairs
+from newsletter.cli.subscriber_changes import Address, erase, pause, resume, update
 from newsletter.cli.workspace import Workspace
 
-app = typer.Typer(help="Subscribers: import, add, show, export, unsubscribe.")
+app = typer.Typer(help="Subscribers: import, add, show, change, export, pause, unsubscribe, erase.")
 
-Address = Annotated[str, typer.Argument(metavar="ADDRESS", help="The subscriber's address.")]
 app.command("import")(import_)
-app.command()(export)
+for _command in (export, update, pause, resume, erase):
+    app.command()(_command)
 
 
 @app.command()
@@ -74,8 +75,12 @@ def show(context: typer.Context, address: Address, as_json: Json = False) -> Non
         return
     answer(f"{story.address}  {story.name or ''}".rstrip())
     answer(f"  suppressed: {story.suppressed or 'no'}")
+    if story.tags:
+        answer(f"  tags: {', '.join(story.tags)}")
     for membership in story.memberships:
-        answer(f"  {membership.list}: {membership.status} since {membership.changed_at:%Y-%m-%d}")
+        until = f", until {membership.paused_until:%Y-%m-%d}" if membership.paused_until else ""
+        since = f"{membership.changed_at:%Y-%m-%d}{until}"
+        answer(f"  {membership.list}: {membership.status} since {since}")
     for consent in story.consents:
         answer(
             f"  {consent.at:%Y-%m-%d %H:%M} {consent.act} ({consent.how}, {consent.list}): "

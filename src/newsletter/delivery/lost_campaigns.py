@@ -12,6 +12,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from newsletter.delivery.lost_departures import carry_departures
 from newsletter.delivery.states import DeliveryState
 
 _HAD_IT = ", ".join(
@@ -56,11 +57,11 @@ class Lost:
     had_it: tuple[tuple[int, int], ...] = ()
     """(campaign, how many had it after the backup), for campaigns that the backup knows."""
     left: int = 0
-    """How many left a list or were suppressed after the backup."""
+    """How many left a list or were suppressed after the backup: here they did so too."""
 
 
 def carry_over(restored: Path, kept: Path) -> Lost:
-    """Record campaigns that only the replaced database knows, and tell what else is lost.
+    """Record campaigns and departures that only the replaced database knows, and tell of them.
 
     They become cancelled campaigns without recipients under their own number: neither digest nor
     number is used again by mistake. Raises `sqlite3.Error` when the replaced one cannot be read.
@@ -71,7 +72,7 @@ def carry_over(restored: Path, kept: Path) -> Lost:
             for row in connection.execute(_LOST).fetchall()
         )
         had_it = tuple(connection.execute(_HAD_SINCE).fetchall())
-        left = sum(connection.execute(query).fetchone()[0] for query in (_LEFT, _SUPPRESSED))
+        left = carry_departures(connection)
         connection.commit()
     return Lost(campaigns, had_it, left)
 
@@ -142,16 +143,4 @@ JOIN kept.digests e ON e.id = c.digest_id
 JOIN main.lists l ON l.id = o.id AND l.name = o.name
 JOIN main.digests d ON d.slug = e.slug AND d.content_hash = e.content_hash
 WHERE c.id = ?
-"""
-
-_LEFT = """
-SELECT count(*) FROM kept.memberships k
-JOIN kept.subscribers s ON s.id = k.subscriber_id
-JOIN main.subscribers t ON t.address_key = s.address_key
-JOIN main.memberships m ON m.list_id = k.list_id AND m.subscriber_id = t.id
-WHERE k.status = 'unsubscribed' AND m.status <> 'unsubscribed'
-"""
-
-_SUPPRESSED = """
-SELECT count(*) FROM kept.suppressions WHERE key NOT IN (SELECT key FROM main.suppressions)
 """

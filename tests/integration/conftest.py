@@ -1,4 +1,4 @@
-"""A real PostgreSQL server for the tests of this folder, and databases of their own on it."""
+"""A real PostgreSQL server for the tests of these folders, and databases of their own on it."""
 
 from __future__ import annotations
 

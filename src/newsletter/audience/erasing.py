@@ -1,0 +1,63 @@
+"""Erasing people from a live database and from every backup that is restored later (C15)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from sqlalchemy import Connection, select
+
+from newsletter.audience.keys import Keys
+from newsletter.audience.privacy import erase, erase_suppressed, suppress_for_good
+from newsletter.audience.suppressions import SuppressionReason
+from newsletter.storage.database import Database
+from newsletter.storage.erase_list import EraseList
+from newsletter.storage.tables import audit_log, suppressions
+
+
+def erase_subscriber(
+    database: Database, subscriber: int, keys: Keys, now: datetime, *, actor: str
+) -> None:
+    """Forget one person, durably, and note the hash beside the database.
+
+    Raises `AudienceError` for somebody unknown.
+    """
+    with database.write() as connection:
+        mark = erase(connection, subscriber, keys, now, actor=actor)
+    _note(database, [mark], now)
+
+
+def erase_again(database: Database, keys: Keys, now: datetime, *, actor: str) -> int:
+    """Erase whoever is here and was erased before: by the list beside, or by a suppression.
+
+    For a restored backup and for an imported list of suppressions. Returns how many.
+    """
+    listed = EraseList(database.path).read() if database.path else {}
+    with database.write() as connection:
+        for mark in _unknown(connection, listed):
+            suppress_for_good(connection, mark, listed[mark])
+        done = erase_suppressed(connection, keys, now, actor=actor)
+    _note(database, done, now)
+    return len(done)
+
+
+def _unknown(connection: Connection, listed: Mapping[str, datetime]) -> list[str]:
+    """Return those of the list that the database does not know, and did not lift since."""
+    known = set(
+        connection.execute(
+            select(suppressions.c.key).where(suppressions.c.reason == SuppressionReason.ERASED)
+        ).scalars()
+    )
+    lifted = set(
+        connection.execute(
+            select(audit_log.c.subject).where(audit_log.c.action == "suppression.lift")
+        ).scalars()
+    )
+    return [
+        mark for mark in listed if mark not in known and f"suppression {mark[:16]}" not in lifted
+    ]
+
+
+def _note(database: Database, marks: list[str], now: datetime) -> None:
+    if database.path is not None:
+        EraseList(database.path).append(marks, now)
