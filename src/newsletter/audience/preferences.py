@@ -156,7 +156,6 @@ def choose_lists(
     connection: Connection,
     preferences: Preferences,
     wanted: Collection[int],
-    keys: Keys,
     now: datetime,
     *,
     origin: Origin,

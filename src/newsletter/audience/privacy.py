@@ -37,9 +37,11 @@ def erase(connection: Connection, subscriber: int, keys: Keys, now: datetime, *,
     for the list of erased people beside the database. Raises `AudienceError` for somebody unknown.
     """
     row = connection.execute(
-        select(subscribers.c.address_key).where(subscribers.c.id == subscriber)
+        select(subscribers.c.address, subscribers.c.address_key).where(
+            subscribers.c.id == subscriber
+        )
     ).first()
-    if row is None or not row.address_key:
+    if row is None or not row.address:
         raise AudienceError(f"there is no subscriber {subscriber}", fix="nothing to erase")
     mark = keys.hash_address(row.address_key)
     suppress_for_good(connection, mark, now)

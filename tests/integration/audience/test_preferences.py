@@ -1,0 +1,237 @@
+"""What a reader changes by the personal link: details, lists, pauses, the address (C14)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import insert, select
+from tests.builders import KEYS, Stage
+
+from newsletter.audience.address import parse_address
+from newsletter.audience.consent import MembershipStatus, Origin
+from newsletter.audience.eligibility import freeze_selection
+from newsletter.audience.letters import LetterLimits
+from newsletter.audience.lists import create_list
+from newsletter.audience.preferences import (
+    Details,
+    Preferences,
+    ask_to_change_address,
+    change_details,
+    choose_lists,
+    confirm_new_address,
+    end_pause,
+    pause,
+    preferences_of,
+)
+from newsletter.audience.subscribers import find_subscriber
+from newsletter.audience.suppressions import SuppressionReason, add_suppression
+from newsletter.audience.tokens import TokenClaims
+from newsletter.clock import SettableClock
+from newsletter.errors import AudienceError
+from newsletter.storage.tables import letters, memberships
+
+PAGE = Origin("preferences", source="/p")
+READER = "reader1@example.org"
+NEW = parse_address("new@example.net")
+
+
+@pytest.fixture
+def stage(tmp_path: Path, clock: SettableClock) -> Iterator[Stage]:
+    made = Stage(tmp_path, clock, readers=2)
+    yield made
+    made.database.close()
+
+
+def another_list(stage: Stage, name: str) -> int:
+    with stage.database.write() as connection:
+        return create_list(
+            connection,
+            stage.clock.now(),
+            name=name,
+            title=name.title(),
+            base_url="https://news.example.org",
+            actor="test",
+        ).id
+
+
+def reader(stage: Stage) -> int:
+    with stage.database.read() as connection:
+        return find_subscriber(connection, parse_address(READER)).id
+
+
+def seen(stage: Stage) -> Preferences:
+    with stage.database.read() as connection:
+        found = preferences_of(connection, reader(stage), KEYS)
+    assert found is not None
+    return found
+
+
+def test_details_are_set_kept_and_cleared(stage: Stage) -> None:
+    with stage.database.write() as connection:
+        number, now = reader(stage), stage.clock.now()
+        change_details(connection, number, now, Details("  Ada  Lovelace ", "Europe/Paris", "fr"))
+        change_details(connection, number, now, Details(timezone=""))
+
+    found = seen(stage)
+
+    assert (found.name, found.timezone, found.language) == ("Ada Lovelace", None, "fr")
+
+
+@pytest.mark.parametrize(
+    "details",
+    [
+        Details(name="x" * 201),
+        Details(name="a\x00b"),
+        Details(timezone="Mars/Olympus"),
+        Details(timezone="../../etc/passwd"),
+        Details(language="english, please"),
+    ],
+)
+def test_details_that_cannot_be_are_refused(stage: Stage, details: Details) -> None:
+    with stage.database.write() as connection, pytest.raises(AudienceError):
+        change_details(connection, reader(stage), stage.clock.now(), details)
+
+
+def test_lists_are_joined_and_left_in_one_step(stage: Stage) -> None:
+    weekly = another_list(stage, "weekly")
+    before = seen(stage)
+    with stage.database.write() as connection:
+        choose_lists(connection, before, {weekly}, stage.clock.now(), origin=PAGE)
+
+    stands = {choice.name: choice.status for choice in seen(stage).choices}
+
+    assert stands == {
+        "daily": MembershipStatus.UNSUBSCRIBED,
+        "weekly": MembershipStatus.ACTIVE,
+    }
+
+
+def test_who_is_suppressed_can_leave_and_cannot_join(stage: Stage) -> None:
+    weekly = another_list(stage, "weekly")
+    with stage.database.write() as connection:
+        add_suppression(
+            connection,
+            KEYS,
+            parse_address(READER),
+            SuppressionReason.COMPLAINT,
+            stage.clock.now(),
+            actor="test",
+        )
+    shown = seen(stage)
+    with stage.database.write() as connection:
+        choose_lists(connection, shown, {weekly}, stage.clock.now(), origin=PAGE)
+
+    stands = {choice.name: choice.status for choice in seen(stage).choices}
+
+    assert shown.suppressed == "complaint"
+    assert stands == {"daily": MembershipStatus.UNSUBSCRIBED, "weekly": None}
+
+
+def test_a_pending_list_is_not_made_active_by_the_page(stage: Stage) -> None:
+    weekly = another_list(stage, "weekly")
+    with stage.database.write() as connection:
+        connection.execute(
+            insert(memberships).values(
+                list_id=weekly,
+                subscriber_id=reader(stage),
+                status="pending",
+                changed_at=stage.clock.now(),
+            )
+        )
+        shown = preferences_of(connection, reader(stage), KEYS)
+        assert shown is not None
+        wanted = {stage.list_id, weekly}
+        choose_lists(connection, shown, wanted, stage.clock.now(), origin=PAGE)
+
+    assert {c.name: c.status for c in seen(stage).choices}["weekly"] is MembershipStatus.PENDING
+
+
+def test_a_pause_ends_by_itself_on_its_day(stage: Stage) -> None:
+    until = stage.clock.now() + timedelta(days=7)
+    with stage.database.write() as connection:
+        pause(connection, reader(stage), stage.clock.now(), until=until)
+
+    def chosen() -> int:
+        with stage.database.read() as connection:
+            selection = freeze_selection(stage.list_id, stage.clock.now())
+            return len(connection.execute(selection).all())
+
+    during = chosen()
+    stage.clock.advance(timedelta(days=7))
+
+    assert (during, chosen()) == (1, 2)
+
+
+def test_a_pause_can_be_ended_and_never_ends_in_the_past(stage: Stage) -> None:
+    with stage.database.write() as connection:
+        number, now = reader(stage), stage.clock.now()
+        pause(connection, number, now, until=None)
+        with pytest.raises(AudienceError, match="future"):
+            pause(connection, number, now, until=now)
+        ended = end_pause(connection, number, now)
+
+    assert ended == 1
+    assert seen(stage).choices[0].status is MembershipStatus.ACTIVE
+
+
+def ask_for(stage: Stage, address: str = "new@example.net") -> list[int]:
+    with stage.database.write() as connection:
+        ask_to_change_address(
+            connection,
+            reader(stage),
+            stage.list_id,
+            parse_address(address),
+            KEYS,
+            now=stage.clock.now(),
+            limits=LetterLimits(),
+        )
+        return list(connection.execute(select(letters.c.id).order_by(letters.c.id)).scalars())
+
+
+def press(stage: Stage, letter: int) -> bool:
+    with stage.database.write() as connection:
+        claims = TokenClaims(reader(stage), stage.list_id, letter)
+        return confirm_new_address(connection, claims, KEYS, stage.clock.now())
+
+
+def test_a_new_address_is_taken_once_it_confirms_and_the_old_one_is_told(stage: Stage) -> None:
+    number = reader(stage)
+    (letter,) = ask_for(stage)
+    before = seen(stage).address
+
+    changed = press(stage, letter)
+
+    with stage.database.read() as connection:
+        found = preferences_of(connection, number, KEYS)
+        told = connection.execute(select(letters.c.kind, letters.c.address)).all()
+    assert (before, changed) == (READER, True)
+    assert found is not None
+    assert found.address == "new@example.net"
+    assert [tuple(row) for row in told] == [("new_address", "new@example.net"), ("moved", READER)]
+
+
+@pytest.mark.parametrize("address", ["reader2@example.org", READER])
+def test_an_address_that_somebody_has_gets_no_letter(stage: Stage, address: str) -> None:
+    assert ask_for(stage, address) == []
+
+
+def test_a_suppressed_address_is_not_taken(stage: Stage) -> None:
+    (letter,) = ask_for(stage)
+    with stage.database.write() as connection:
+        add_suppression(
+            connection, KEYS, NEW, SuppressionReason.MANUAL, stage.clock.now(), actor="test"
+        )
+
+    assert press(stage, letter) is False
+    assert ask_for(stage) == [letter]
+    assert seen(stage).address == READER
+
+
+def test_the_link_for_a_new_address_is_over_after_seven_days(stage: Stage) -> None:
+    (letter,) = ask_for(stage)
+    stage.clock.advance(timedelta(days=7))
+
+    assert press(stage, letter) is False
