@@ -21,6 +21,7 @@ from newsletter.cli import (
     domains,
     lists,
     sending,
+    serve,
     starting,
     subscribers,
     suppressions,
@@ -79,6 +80,7 @@ app.add_typer(suppressions.app, name="suppressions")
 app.add_typer(domains.app, name="domains")
 app.command()(doctor.doctor)
 app.command()(verify.verify)
+app.command()(serve.serve)
 app.command()(worker.worker)
 app.add_typer(db.app, name="db")
 

@@ -1,0 +1,1 @@
+"""The public pages: joining, choosing, leaving, the archive (design section 7)."""

@@ -1,0 +1,84 @@
+"""Puts the pages together as one ASGI application."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.responses import HTMLResponse
+
+from newsletter import __version__
+from newsletter.web import (
+    archive_pages,
+    front_pages,
+    joining_pages,
+    leaving_pages,
+    preferences_pages,
+    privacy_pages,
+)
+from newsletter.web.guard import Guard
+from newsletter.web.office import Office
+from newsletter.web.pages import Pages
+from newsletter.web.problems import Problems
+from newsletter.web.site import Site
+from newsletter.web.throttle import Throttle
+from newsletter.web.transactions import Transactions
+
+_ANSWERS: dict[int | str, dict[str, Any]] = {
+    400: {"description": "The form is wrong; nothing was changed."},
+    404: {"description": "There is no such page, or the link is forged or cut."},
+    405: {"description": "The page does not take this method."},
+    410: {"description": "The link is used up, or its reader was erased."},
+    413: {"description": "The body is too large."},
+    429: {"description": "Too many forms; Retry-After says when."},
+    503: {"description": "Busy; Retry-After says when."},
+}
+
+
+def create_app(office: Office) -> FastAPI:
+    """Build the pages over an office; nothing runs before the first request."""
+    site = Site(
+        office,
+        Pages(office.settings),
+        Transactions(office.database),
+        Throttle(office.settings.web.limits, office.clock),
+    )
+
+    @asynccontextmanager
+    async def life(_app: FastAPI) -> AsyncGenerator[None]:
+        yield
+        site.transactions.close()
+
+    app = FastAPI(
+        title=office.settings.newsletter.name,
+        version=__version__,
+        # No machine-readable description is served: the pages are for people.
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        # A redirect would name the host that the request named (E6).
+        redirect_slashes=False,
+        default_response_class=HTMLResponse,
+        responses=_ANSWERS,
+        lifespan=life,
+    )
+    problems = Problems(site)
+    problems.tell(app)
+    app.add_middleware(
+        Guard,
+        prefix=site.pages.prefix,
+        secure=office.settings.newsletter.base_url.startswith("https:"),
+        error_page=problems.page,
+    )
+    for group in (
+        front_pages,
+        joining_pages,
+        leaving_pages,
+        preferences_pages,
+        privacy_pages,
+        archive_pages,
+    ):
+        app.include_router(group.router(site))
+    return app

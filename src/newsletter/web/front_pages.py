@@ -1,0 +1,68 @@
+"""The first page, the static files, and what machines ask for: robots.txt, healthz."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from sqlalchemy import select
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+
+from newsletter.errors import NewsletterError
+from newsletter.storage.tables import installation
+from newsletter.web.shown_lists import public_lists
+from newsletter.web.site import Site
+
+LOOK = ["GET", "HEAD"]
+"""The methods of a page that only shows."""
+PUBLIC_HEADERS = {
+    "Cache-Control": "public, max-age=300",
+    "Vary": "Accept-Language",
+    "X-Robots-Tag": "all",
+}
+_FOR_EVER = "public, max-age=31536000, immutable"
+_ROBOTS = """\
+User-agent: *
+Disallow: {prefix}/u/
+Disallow: {prefix}/p/
+Disallow: {prefix}/c/
+Disallow: {prefix}/n/
+Disallow: {prefix}/r/
+"""
+
+
+def router(site: Site) -> APIRouter:
+    """Return the pages of this group."""
+    routes = APIRouter()
+
+    @routes.api_route("/", methods=LOOK)
+    async def first_page(request: Request) -> Response:
+        shown = await site.transactions.read(public_lists)
+        words = site.pages.words(request)
+        return site.pages.render("front.html", words, headers=PUBLIC_HEADERS, lists=shown)
+
+    @routes.api_route("/static/{name}", methods=LOOK)
+    async def static_file(name: str) -> Response:
+        asset = site.pages.assets.get(name)
+        if asset is None:
+            raise HTTPException(404)
+        headers = {"Cache-Control": _FOR_EVER, "X-Robots-Tag": "all"}
+        return Response(asset.content, media_type=asset.media_type, headers=headers)
+
+    @routes.api_route("/robots.txt", methods=LOOK)
+    async def robots() -> Response:
+        return PlainTextResponse(_ROBOTS.format(prefix=site.pages.prefix), headers=PUBLIC_HEADERS)
+
+    @routes.api_route("/healthz", methods=LOOK)
+    async def health() -> Response:
+        try:
+            await site.transactions.read(
+                lambda connection: connection.execute(select(installation.c.epoch)).scalar_one()
+            )
+        except NewsletterError:
+            return PlainTextResponse(
+                "the database cannot be read\n", status_code=503, headers={"Retry-After": "5"}
+            )
+        return PlainTextResponse("ok\n")
+
+    return routes

@@ -1,0 +1,158 @@
+"""What stands around every page: headers, a bounded body, the path below the public address.
+
+Pure ASGI, so that nothing of a request is read before it is known to be small.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from newsletter.logs import get_logger
+
+LARGEST_BODY = 64 * 1024
+DRAINED = 1024 * 1024
+"""So much more is read of a body that is too large, that its sender may hear the answer."""
+BODY_SECONDS = 20.0
+
+SECURITY_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+HSTS = "max-age=31536000"
+ErrorPage = Callable[[Request, int], Response]
+
+
+class Guard:
+    """Wraps the pages; `error_page` makes the page of a status that is told from here."""
+
+    def __init__(self, app: ASGIApp, *, prefix: str, secure: bool, error_page: ErrorPage) -> None:
+        self._app = app
+        self._prefix = prefix
+        self._error_page = error_page
+        self._headers = SECURITY_HEADERS | ({"Strict-Transport-Security": HSTS} if secure else {})
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let one request through, or answer it."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = False
+
+        async def send_guarded(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                headers = MutableHeaders(scope=message)
+                for name, value in self._headers.items():
+                    headers.setdefault(name, value)
+                # What is not said to be kept is not: most pages are one reader's own.
+                headers.setdefault("Cache-Control", "no-store")
+                headers.setdefault("X-Robots-Tag", "noindex")
+            await send(message)
+
+        self._strip_prefix(scope)
+        try:
+            whole = await _bounded(scope, receive)
+            if isinstance(whole, int):
+                await self._refuse(whole, scope, receive, send_guarded)
+                return
+            await self._app(scope, whole, send_guarded)
+        except _Gone:
+            return
+        except Exception as error:  # noqa: BLE001 - the last resort: a page, and a line in the log
+            _log(scope, error)
+            if not started:
+                await self._refuse(500, scope, receive, send_guarded)
+
+    def _strip_prefix(self, scope: Scope) -> None:
+        """Take the path of `base_url` away: a proxy may pass it on or not."""
+        if self._prefix and scope["path"].startswith(self._prefix + "/"):
+            scope["path"] = scope["path"][len(self._prefix) :]
+            scope["raw_path"] = b""
+
+    async def _refuse(self, status: int, scope: Scope, receive: Receive, send: Send) -> None:
+        page = self._error_page(Request(scope), status)
+        if status in (408, 413):
+            page.headers["Connection"] = "close"
+        await page(scope, receive, send)
+
+
+class _Gone(Exception):  # noqa: N818 - says what became of the client
+    """The client went away while it was sending."""
+
+
+async def _bounded(scope: Scope, receive: Receive) -> Receive | int:
+    """Read the whole body; returns a channel that gives it again, or the status of a refusal.
+
+    Counts what comes, whatever `Content-Length` says.
+    """
+    headers = Headers(scope=scope)
+    declared = headers.get("content-length", "")
+    if not declared and "transfer-encoding" not in headers:
+        return receive
+    if len(declared) > 18 or (declared.isdigit() and int(declared) > DRAINED):
+        return 413
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            body = await _read(receive)
+    except TimeoutError:
+        return 408
+    return 413 if body is None else _again(body, receive)
+
+
+async def _read(receive: Receive) -> bytes | None:
+    """Return a body; None for one that is too large, of which no more than `DRAINED` is read."""
+    parts: list[bytes] = []
+    size, more = 0, True
+    while more and size <= DRAINED:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise _Gone
+        part: bytes = message.get("body", b"")
+        size += len(part)
+        if size <= LARGEST_BODY:
+            parts.append(part)
+        more = message.get("more_body", False)
+    return b"".join(parts) if size <= LARGEST_BODY else None
+
+
+def _again(body: bytes, receive: Receive) -> Receive:
+    told = False
+
+    async def give() -> Message:
+        nonlocal told
+        if told:
+            return await receive()
+        told = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return give
+
+
+def _log(scope: Scope, error: Exception) -> None:
+    """Tell where it happened; never the words of the error or the path: they may name a person."""
+    frames = traceback.extract_tb(error.__traceback__)
+    places = [f"{Path(frame.filename).name}:{frame.lineno}" for frame in frames[-4:]]
+    page = scope["path"].strip("/").partition("/")[0]
+    get_logger("web").error(
+        "request_failed",
+        method=scope["method"],
+        page=f"/{page}" if page in _PAGES else "other",
+        error=type(error).__name__,
+        at=" > ".join(places),
+    )
+
+
+_PAGES = ("", "archive", "c", "healthz", "n", "p", "r", "static", "subscribe", "u")

@@ -1,0 +1,180 @@
+"""Joining: the form, "check your inbox", and the page behind the link in the letter (C11)."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from typing import Any
+
+from fastapi import APIRouter
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from newsletter.audience.address import Address, AddressRefused, parse_address
+from newsletter.audience.consent import MembershipStatus, Origin
+from newsletter.audience.joining import Joined, JoinRequest, ask_to_join, confirm_joining
+from newsletter.audience.preferences import LONGEST_NAME
+from newsletter.audience.tokens import Purpose
+from newsletter.web.catalogue import Words
+from newsletter.web.forms import TEXT, TRAP, Form, form_body, has_controls, one_of, read_form
+from newsletter.web.front_pages import LOOK
+from newsletter.web.shown_lists import ShownList, public_list, statuses_of
+from newsletter.web.site import Site, Visit
+
+EVEN_SECONDS = 0.1
+"""Answers about an address come at whole steps of this: time tells nothing of who reads (C11)."""
+_OUTCOMES = {Joined.OVER: ("confirm_over.html", 410), Joined.REFUSED: ("confirm_refused.html", 409)}
+
+
+def router(site: Site) -> APIRouter:
+    """Return the pages of this group."""
+    routes = APIRouter()
+
+    @routes.api_route("/subscribe/{list_name}", methods=LOOK)
+    async def form(request: Request, list_name: str) -> Response:
+        shown = await _find(site, list_name)
+        return _form_page(site, site.pages.words(request, shown.language), shown)
+
+    @routes.post(
+        "/subscribe/{list_name}",
+        status_code=303,
+        openapi_extra=form_body(("email",), email=TEXT, name=TEXT, **{TRAP: TEXT}),
+    )
+    async def ask(request: Request, list_name: str) -> Response:
+        began = time.monotonic()
+        filled = await read_form(request)
+        shown = await _find(site, list_name)
+        words = site.pages.words(request, shown.language)
+        site.count_form(request)
+        address, errors = _read(filled, words)
+        if errors or address is None:
+            typed = {"email": filled.text("email"), "name": filled.text("name")}
+            return _form_page(site, words, shown, typed=typed, errors=errors)
+        # A program that filled in the trap sees what people see, and causes nothing.
+        if not filled.text(TRAP):
+            asked = JoinRequest(
+                address,
+                shown.id,
+                _origin(site, request, shown, words),
+                name=filled.text("name") or None,
+            )
+            await _write_down(site, asked)
+        await evenly(began)
+        return site.redirect(f"/subscribe/{shown.name}/sent")
+
+    @routes.api_route("/subscribe/{list_name}/sent", methods=LOOK)
+    async def sent(request: Request, list_name: str) -> Response:
+        shown = await _find(site, list_name)
+        words = site.pages.words(request, shown.language)
+        return site.pages.render("sent.html", words, list=shown)
+
+    @routes.api_route("/c/{token}", methods=LOOK)
+    async def confirm_page(request: Request, token: str) -> Response:
+        visit = await site.visit(Purpose.CONFIRM, token)
+        stands = await site.transactions.read(
+            lambda connection: statuses_of(connection, visit.reader.id)
+        )
+        words = site.words(request, visit)
+        if stands.get(visit.list.id) in (MembershipStatus.ACTIVE, MembershipStatus.PAUSED):
+            return _confirmed(site, words, visit)
+        return site.pages.render("confirm.html", words, visit=visit)
+
+    @routes.post("/c/{token}", openapi_extra=form_body(("act",), act=one_of("confirm")))
+    async def confirm(request: Request, token: str) -> Response:
+        filled = await read_form(request)
+        claims = site.claims(Purpose.CONFIRM, token)
+        if filled.text("act") != "confirm":
+            raise HTTPException(400)
+        visit = await site.visit(Purpose.CONFIRM, token)
+        words = site.words(request, visit)
+        wording = words("confirm.consent", list=visit.list.title, newsletter=_newsletter(site))
+        origin = site.origin(request, "page", "/c", wording, words.language)
+        now, keys = site.office.clock.now(), site.office.keys
+        joined = await site.transactions.write(
+            lambda connection: confirm_joining(connection, claims, keys, now, origin)
+        )
+        if joined in _OUTCOMES:
+            template, status = _OUTCOMES[joined]
+            return site.pages.render(template, words, status=status, visit=visit)
+        return _confirmed(site, words, visit)
+
+    return routes
+
+
+async def evenly(began: float) -> None:
+    """Wait until a whole number of steps has passed since a request began."""
+    passed = time.monotonic() - began
+    await asyncio.sleep(max(1, math.ceil(passed / EVEN_SECONDS)) * EVEN_SECONDS - passed)
+
+
+def _newsletter(site: Site) -> str:
+    return site.office.settings.newsletter.name
+
+
+async def _find(site: Site, name: str) -> ShownList:
+    found = await site.transactions.read(lambda connection: public_list(connection, name))
+    if found is None:
+        raise HTTPException(404)
+    return found
+
+
+def consent_wording(site: Site, words: Words, shown: ShownList) -> str:
+    """Return the sentence above the button: what is stored is what was read (C12)."""
+    return words("subscribe.consent", list=shown.title, newsletter=_newsletter(site))
+
+
+def _form_page(
+    site: Site,
+    words: Words,
+    shown: ShownList,
+    *,
+    typed: dict[str, str] | None = None,
+    errors: dict[str, str] | None = None,
+) -> Response:
+    page: dict[str, Any] = {
+        "list": shown,
+        "consent": consent_wording(site, words, shown),
+        "typed": typed or {"email": "", "name": ""},
+        "errors": errors or {},
+    }
+    return site.pages.render("subscribe.html", words, status=400 if errors else 200, **page)
+
+
+def _read(filled: Form, words: Words) -> tuple[Address | None, dict[str, str]]:
+    errors: dict[str, str] = {}
+    address, problem = read_address(filled.text("email"), words)
+    if problem:
+        errors["email"] = problem
+    name = filled.text("name")
+    if len(name) > LONGEST_NAME or has_controls(name):
+        errors["name"] = words("field.name_wrong")
+    return address, errors
+
+
+def read_address(typed: str, words: Words) -> tuple[Address | None, str | None]:
+    """Return an address that was typed, or what to say beside the field."""
+    try:
+        return parse_address(typed), None
+    except AddressRefused as refused:
+        key = "field.email_" + refused.code.replace("-", "_")
+        return None, words(key if words.has(key) else "field.email_invalid")
+
+
+def _origin(site: Site, request: Request, shown: ShownList, words: Words) -> Origin:
+    wording = consent_wording(site, words, shown)
+    return site.origin(request, "form", f"/subscribe/{shown.name}", wording, words.language)
+
+
+async def _write_down(site: Site, asked: JoinRequest) -> None:
+    now, keys, limits = site.office.clock.now(), site.office.keys, site.letter_limits
+    await site.transactions.write(
+        lambda connection: ask_to_join(connection, asked, keys, now, limits)
+    )
+    site.office.wake_letters()
+
+
+def _confirmed(site: Site, words: Words, visit: Visit) -> Response:
+    preferences = site.link(Purpose.PREFERENCES, visit)
+    return site.pages.render("confirmed.html", words, visit=visit, preferences=preferences)

@@ -1,0 +1,34 @@
+"""What the pages are given to work with; built by the composition root and by tests alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from newsletter.audience.keys import Keys
+from newsletter.audience.tokens import TokenSigner
+from newsletter.clock import Clock
+from newsletter.settings import Settings
+from newsletter.storage.database import Database
+
+
+def do_nothing() -> None:
+    """Do nothing: where a test or a command has no use for a callable of the office."""
+
+
+@dataclass(frozen=True, slots=True)
+class Office:
+    """The database and keys behind the pages, and what lies outside of this room.
+
+    `wake_letters` tells that a letter waits to be sent. `erase` forgets a subscriber by number,
+    durably, in a transaction of its own. `housekeeping` is called every few minutes.
+    """
+
+    settings: Settings
+    database: Database
+    keys: Keys
+    signer: TokenSigner
+    clock: Clock
+    erase: Callable[[int], None]
+    wake_letters: Callable[[], None] = do_nothing
+    housekeeping: Callable[[], None] = do_nothing

@@ -1,0 +1,75 @@
+"""A real browser: Debian's Chromium, driven by Playwright, with or without JavaScript."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+_FLAGS = (
+    *("--no-sandbox", "--disable-background-networking", "--disable-component-update"),
+    *("--no-first-run", "--disable-sync", "--disable-default-apps"),
+)
+PHONE = {"width": 360, "height": 740}
+DESKTOP = {"width": 1280, "height": 900}
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """How somebody looks at a page."""
+
+    width: int = 360
+    scheme: Literal["light", "dark"] = "light"
+    javascript: bool = True
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """One browser for all tests; skipped with the command that installs it where there is none."""
+    if CHROMIUM is None:
+        pytest.skip("needs a browser: apt-get install chromium")
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=CHROMIUM, args=list(_FLAGS))
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def open_page(browser: Browser) -> Iterator[Callable[[Reader], Page]]:
+    """Open a fresh window, without cookies of an earlier one."""
+    contexts: list[BrowserContext] = []
+
+    def make(reader: Reader) -> Page:
+        size = {"width": reader.width, "height": PHONE["height"]}
+        context = browser.new_context(
+            viewport=size if reader.width < DESKTOP["width"] else DESKTOP,
+            color_scheme=reader.scheme,
+            java_script_enabled=reader.javascript,
+        )
+        context.set_default_timeout(10_000)
+        contexts.append(context)
+        return context.new_page()
+
+    yield make
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture
+def picture(request: pytest.FixtureRequest) -> Callable[[Page, str], None]:
+    """Keep a picture of a page where NEWSLETTER_PICTURES names a folder, for people to look at."""
+    folder = os.environ.get("NEWSLETTER_PICTURES")
+
+    def take(page: Page, name: str) -> None:
+        if folder:
+            Path(folder).mkdir(parents=True, exist_ok=True)
+            page.screenshot(path=str(Path(folder) / f"{name}.png"), full_page=True)
+
+    return take
