@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import Connection, Select, Text, cast, or_, select
+from sqlalchemy import ColumnElement, Connection, FromClause, Select, Text, cast, func, or_, select
 
 from newsletter.audience.consent import MembershipStatus
 from newsletter.audience.keys import Keys
@@ -60,22 +60,37 @@ class Verdict:
     skips: list[Skip]
 
 
-def freeze_selection(list_id: int, now: datetime) -> Select[tuple[int]]:
+def is_active(table: FromClause, now: datetime) -> ColumnElement[bool]:
+    """Return what is true of a membership whose mail comes now: active, or its pause is over.
+
+    `table` is `memberships` or an alias of it.
+    """
+    return or_(table.c.status == MembershipStatus.ACTIVE, table.c.paused_until <= now)
+
+
+def freeze_selection(
+    list_id: int, now: datetime, segment: ColumnElement[bool] | None = None
+) -> Select[tuple[int]]:
     """Select the subscribers of a list that a campaign is frozen for now.
 
-    Suppressed ones are among them and are skipped at the claim: so the report names them.
+    All of them, or those of a segment (see `segment_sql.segment_filter`). Suppressed ones are among
+    them and are skipped at the claim: so the report names them.
     """
-    return (
+    selection = (
         select(memberships.c.subscriber_id)
-        .where(
-            memberships.c.list_id == list_id,
-            or_(
-                memberships.c.status == MembershipStatus.ACTIVE,
-                memberships.c.paused_until <= now,
-            ),
-        )
+        .where(memberships.c.list_id == list_id, is_active(memberships, now))
         .order_by(memberships.c.subscriber_id)
     )
+    if segment is None:
+        return selection
+    joined = memberships.join(subscribers, subscribers.c.id == memberships.c.subscriber_id)
+    return selection.select_from(joined).where(segment)
+
+
+def count_selected(connection: Connection, selection: Select[tuple[int]]) -> int:
+    """Return how many a selection of subscribers has."""
+    chosen = selection.order_by(None).subquery()
+    return connection.execute(select(func.count()).select_from(chosen)).scalar_one()
 
 
 class Standing(NamedTuple):

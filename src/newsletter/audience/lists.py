@@ -11,10 +11,11 @@ from typing import Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from sqlalchemy import Connection, Row, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, func, insert, select, update
 
 from newsletter.audience.address import parse_address
 from newsletter.audience.consent import MembershipStatus
+from newsletter.audience.eligibility import count_selected, freeze_selection
 from newsletter.errors import AudienceError
 from newsletter.storage.audit import record_audit
 from newsletter.storage.tables import lists, memberships
@@ -36,6 +37,8 @@ class MailingList:
     language: str | None
     timezone: str | None
     reason: str | None
+    public: bool
+    """Whether anybody may ask to join it by its page."""
 
 
 _COLUMNS = [lists.c[field.name] for field in fields(MailingList)]
@@ -53,9 +56,12 @@ def create_list(
     title: str,
     base_url: str,
     actor: str,
+    public: bool | None = None,
     **given: str | None,
 ) -> MailingList:
     """Create a list; its List-Id is `name.host` of the base URL unless one is given.
+
+    It is public unless `public` is False.
 
     Raises `AudienceError` for a name that exists or is no short name, and for wrong values.
     """
@@ -65,7 +71,7 @@ def create_list(
         )
     if connection.execute(select(lists.c.id).where(lists.c.name == name)).first():
         raise AudienceError(f"list '{name}' exists already", fix=f"newsletter lists update {name}")
-    values = _checked({"title": title, **given})
+    values = _checked({"title": title, "public": public, **given})
     host = urlsplit(base_url).hostname or "localhost"
     values["list_id"] = values.get("list_id") or f"{name}.{host}"
     _refuse_taken_id(connection, name, values["list_id"])
@@ -75,7 +81,12 @@ def create_list(
 
 
 def update_list(
-    connection: Connection, now: datetime, name: str, given: Mapping[str, str], *, actor: str
+    connection: Connection,
+    now: datetime,
+    name: str,
+    given: Mapping[str, str | bool],
+    *,
+    actor: str,
 ) -> MailingList:
     """Change what is given of a list; raises `AudienceError` for wrong values."""
     current = get_list(connection, name)
@@ -105,8 +116,8 @@ def _refuse_taken_id(connection: Connection, name: str, list_id: str) -> None:
         )
 
 
-def _checked(given: Mapping[str, str | None]) -> dict[str, Any]:
-    values = {key: value for key, value in given.items() if value is not None}
+def _checked(given: Mapping[str, str | bool | None]) -> dict[str, Any]:
+    values: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
     for key in ("from_email", "reply_to"):
         if key in values:
             values[key] = parse_address(values[key]).text
@@ -151,14 +162,8 @@ def count_by_status(connection: Connection, list_id: int) -> dict[str, int]:
     return {status.value: counted.get(status.value, 0) for status in MembershipStatus}
 
 
-def count_active(connection: Connection, list_id: int, now: datetime) -> int:
-    """Return how many a campaign would be frozen for now."""
-    return connection.execute(
-        select(func.count()).where(
-            memberships.c.list_id == list_id,
-            or_(
-                memberships.c.status == MembershipStatus.ACTIVE,
-                memberships.c.paused_until <= now,
-            ),
-        )
-    ).scalar_one()
+def count_active(
+    connection: Connection, list_id: int, now: datetime, segment: ColumnElement[bool] | None = None
+) -> int:
+    """Return how many a campaign would be frozen for now: the whole list, or those of a segment."""
+    return count_selected(connection, freeze_selection(list_id, now, segment))

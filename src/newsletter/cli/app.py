@@ -19,7 +19,9 @@ from newsletter.cli import (
     digests,
     doctor,
     domains,
+    letters,
     lists,
+    segments,
     sending,
     serve,
     starting,
@@ -77,6 +79,8 @@ app.add_typer(campaigns.app, name="campaigns")
 app.add_typer(lists.app, name="lists")
 app.add_typer(subscribers.app, name="subscribers")
 app.add_typer(suppressions.app, name="suppressions")
+app.add_typer(segments.app, name="segments")
+app.add_typer(letters.app, name="letters")
 app.add_typer(domains.app, name="domains")
 app.command()(doctor.doctor)
 app.command()(verify.verify)

@@ -41,7 +41,9 @@ def list_(
         answer_json(rows)
     elif rows:
         columns = (
-            *("campaign", "digest", "list", "status", "recipients", "accepted", "rejected"),
+            *("campaign", "digest", "list"),
+            *(("segment",) if any(row["segment"] for row in rows) else ()),
+            *("status", "recipients", "accepted", "rejected"),
             *("deferred", "unknown", "skipped", "expired", "pending"),
         )
         answer_table(columns, [[row[column] for column in columns] for row in rows])

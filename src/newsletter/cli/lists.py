@@ -20,6 +20,10 @@ ReplyTo = Annotated[str | None, typer.Option(help="Where replies go.")]
 Language = Annotated[str | None, typer.Option(help="Language tag, such as en or pt-BR.")]
 Timezone = Annotated[str | None, typer.Option(help="IANA zone, such as Europe/Paris.")]
 Reason = Annotated[str | None, typer.Option(help="Why the reader gets it; shown in the footer.")]
+Public = Annotated[
+    bool | None,
+    typer.Option("--public/--private", help="Whether anybody may ask to join it by its page."),
+]
 ListId = Annotated[str | None, typer.Option(help="RFC 2919 List-Id; keep it stable.")]
 
 
@@ -35,6 +39,7 @@ def create(
     timezone: Timezone = None,
     reason: Reason = None,
     list_id: ListId = None,
+    public: Public = None,
     as_json: Json = False,
 ) -> None:
     """Create a list; what is not given comes from the settings."""
@@ -56,6 +61,7 @@ def create(
             timezone=timezone,
             reason=reason,
             list_id=list_id,
+            public=public,
         )
     _print(workspace, created.name, as_json=as_json)
 
@@ -72,6 +78,7 @@ def update(
     timezone: Timezone = None,
     reason: Reason = None,
     list_id: ListId = None,
+    public: Public = None,
     as_json: Json = False,
 ) -> None:
     """Change what is given of a list; campaigns already frozen keep what they had."""
@@ -86,6 +93,7 @@ def update(
         "timezone": timezone,
         "reason": reason,
         "list_id": list_id,
+        "public": public,
     }
     workspace: Workspace = context.obj
     with workspace.database.write() as connection:
@@ -114,8 +122,8 @@ def list_(context: typer.Context, as_json: Json = False) -> None:
     if as_json:
         answer_json(rows)
     elif rows:
-        columns = ("name", "title", "active", "pending", "paused", "unsubscribed")
-        answer_table(columns, [[row[column] for column in columns] for row in rows])
+        columns = ("name", "title", "public", "active", "pending", "paused", "unsubscribed")
+        answer_table(columns, [[_word(row[column]) for column in columns] for row in rows])
     else:
         say("no lists yet: newsletter lists create NAME")
 
@@ -138,4 +146,8 @@ def _print(workspace: Workspace, name: str, *, as_json: bool) -> None:
         return
     for key, value in document.items():
         if value is not None:
-            answer(f"{key.replace('_', ' '):<14}{value}")
+            answer(f"{key.replace('_', ' '):<14}{_word(value)}")
+
+
+def _word(value: object) -> object:
+    return ("no", "yes")[value] if isinstance(value, bool) else value

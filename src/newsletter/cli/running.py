@@ -90,8 +90,10 @@ def show_campaign(workspace: Workspace, campaign: int, *, as_json: bool) -> Repo
     else:
         current = report.campaign
         answer(
-            f"campaign {current.id}: '{current.title}' to '{current.list}' by {current.provider}: "
-            f"{current.status}" + (f" ({current.status_reason})" * bool(current.status_reason))
+            f"campaign {current.id}: '{current.title}' to '{current.list}'"
+            + (f", segment '{current.segment}'," * bool(current.segment))
+            + f" by {current.provider}: {current.status}"
+            + (f" ({current.status_reason})" * bool(current.status_reason))
         )
         answer(f"  {'recipients':<12}{current.recipients:>9}")
         for state, count in document.items():

@@ -14,6 +14,7 @@ from newsletter.errors import EXIT_DONE, EXIT_REFUSED, UsageError
 
 if TYPE_CHECKING:
     from newsletter.audience.lists import MailingList
+    from newsletter.audience.segment_model import Segment
     from newsletter.delivery.campaigns import FreezeRequest
     from newsletter.delivery.preparing import Prepared
 
@@ -57,6 +58,9 @@ def send(
     context: typer.Context,
     digest: DigestReference,
     list_name: ListName,
+    segment: Annotated[
+        str | None, typer.Option("--segment", help="Only to those of the list in this segment.")
+    ] = None,
     at: Annotated[
         str | None, typer.Option("--at", help="Start then: HH:MM or 2026-11-24T08:00, list's zone.")
     ] = None,
@@ -72,9 +76,10 @@ def send(
     ] = True,
     as_json: Json = False,
 ) -> None:
-    """Send a digest to a list: freeze the audience, then deliver to each subscriber once.
+    """Send a digest to a list or a segment of it: freeze the audience, then deliver to each once.
 
-    Run again after an interruption, it goes on with the same campaign and repeats nobody.
+    After a segment, another one or the whole list may follow: who had it is left out. Run again
+    after an interruption, it goes on with the same campaign and repeats nobody.
     """
     from newsletter.cli.console import say
     from newsletter.cli.running import run_campaign, show_campaign
@@ -94,15 +99,18 @@ def send(
     # Built before anything is frozen: a missing key is told now, not in the middle.
     _ = workspace.keys, workspace.provider
     start = parse_start(at, prepared.identity.timezone, workspace.clock.now()) if at else None
+    request = freeze_request(
+        workspace, mailing_list, prepared, again=again, start=start, segment=segment
+    )
     if dry_run:
-        _dry_run(workspace, mailing_list, prepared, start, as_json=as_json)
+        _dry_run(workspace, request, prepared.warnings, as_json=as_json)
         return
-    request = freeze_request(workspace, mailing_list, prepared, again=again, start=start)
-    _confirm(workspace, mailing_list, prepared, yes=yes)
+    _confirm(workspace, request, yes=yes)
     try:
         campaign = freeze(workspace.database, request, workspace.clock.now(), actor=workspace.actor)
     except AlreadySent as already:
-        if already.status not in (CampaignStatus.SENDING, CampaignStatus.SCHEDULED):
+        unfinished = already.status in (CampaignStatus.SENDING, CampaignStatus.SCHEDULED)
+        if not (unfinished and already.same_audience):
             raise
         campaign = already.campaign
         say(f"going on with campaign {campaign}: it is unfinished and frozen as it was")
@@ -156,8 +164,12 @@ def freeze_request(
     *,
     again: bool,
     start: datetime | None,
+    segment: str | None = None,
 ) -> FreezeRequest:
-    """Gather what a campaign is made of; raises `DeliveryError` when the digest has errors."""
+    """Gather what a campaign is made of; `segment` is a name.
+
+    Raises `DeliveryError` when the digest has errors, `AudienceError` for an unknown segment.
+    """
     from newsletter.delivery.campaigns import FreezeRequest
     from newsletter.delivery.preparing import refuse_unready
 
@@ -177,56 +189,68 @@ def freeze_request(
         again=again,
         not_before=start,
         canary=workspace.settings.brakes.canary,
+        segment=_segment(workspace, segment) if segment else None,
     )
 
 
-def _confirm(
-    workspace: Workspace, mailing_list: MailingList, prepared: Prepared, *, yes: bool
-) -> None:
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise UsageError("nobody is here to confirm the send", fix="add --yes")
-    from newsletter.audience.lists import count_active
+def _segment(workspace: Workspace, name: str) -> Segment:
+    from newsletter.audience.segments import get_segment
 
     with workspace.database.read() as connection:
-        readers = count_active(connection, mailing_list.id, workspace.clock.now())
-    typer.confirm(
-        f"Send '{prepared.title}' to {readers} subscribers of '{mailing_list.name}' "
-        f"through {workspace.provider.name}?",
-        abort=True,
-        err=True,
-    )
+        return get_segment(connection, name)
 
 
-def _dry_run(
-    workspace: Workspace,
-    mailing_list: MailingList,
-    prepared: Prepared,
-    start: datetime | None,
-    *,
-    as_json: bool,
-) -> None:
-    from newsletter.cli.console import answer, answer_json
+def _confirm(workspace: Workspace, request: FreezeRequest, *, yes: bool) -> None:
+    if not yes and not sys.stdin.isatty():
+        raise UsageError("nobody is here to confirm the send", fix="add --yes")
+    from newsletter.audience.eligibility import count_selected
+    from newsletter.cli.console import say
+    from newsletter.delivery.freezing import choose_audience
+
+    with workspace.database.read() as connection:
+        audience = choose_audience(connection, request, workspace.clock.now())
+        left_out = audience.count_left_out(connection)
+        readers = 0 if yes else count_selected(connection, audience.selection)
+    if left_out:
+        say(f"left out: {left_out} who are in an earlier campaign of '{request.slug}'")
+    if not yes:
+        typer.confirm(
+            f"Send '{request.title}' to {readers} subscribers {request.audience} "
+            f"through {workspace.provider.name}?",
+            abort=True,
+            err=True,
+        )
+
+
+def _dry_run(workspace: Workspace, request: FreezeRequest, warnings: int, *, as_json: bool) -> None:
+    from newsletter.cli.console import answer, answer_json, say
     from newsletter.delivery.rehearsal import rehearse
 
-    rehearsal = rehearse(workspace.database, mailing_list.id, workspace.keys, workspace.clock.now())
+    rehearsal = rehearse(workspace.database, request, workspace.keys, workspace.clock.now())
+    start = request.not_before
     document = {
         "dry_run": True,
-        "digest": prepared.digest.slug,
-        "list": mailing_list.name,
+        "digest": request.slug,
+        "list": request.list_name,
+        "segment": request.segment_name,
         "provider": workspace.provider.name,
-        "subject": prepared.content.subject if prepared.content else None,
+        "subject": request.content.subject,
         "recipients": rehearsal.recipients,
         "would_skip": rehearsal.skips,
-        "warnings": prepared.warnings,
+        "left_out": rehearsal.left_out,
+        "refusal": rehearsal.refusal,
+        "warnings": warnings,
         "start": start,
     }
+    if rehearsal.refusal:
+        say(f"without --again: {rehearsal.refusal}")
     if as_json:
         answer_json(document)
         return
-    answer(f"would send '{prepared.title}' to '{mailing_list.name}' by {workspace.provider.name}")
+    answer(f"would send '{request.title}' to those {request.audience} by {workspace.provider.name}")
     answer(f"  recipients  {rehearsal.recipients}")
     for reason, count in rehearsal.skips.items():
         answer(f"  skipped     {count} ({reason})")
+    if rehearsal.left_out:
+        answer(f"  left out    {rehearsal.left_out} (in an earlier campaign of this digest)")
     answer(f"  start       {f'{start:%Y-%m-%d %H:%M} UTC' if start else 'at once'}")

@@ -6,16 +6,23 @@ Resuming never renders and never selects again: content and audience are what th
 from __future__ import annotations
 
 import json
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, func, select, update
 from sqlalchemy.exc import IntegrityError
 
-from newsletter.audience.eligibility import freeze_selection
+from newsletter.audience.segment_model import Segment
+from newsletter.delivery.freezing import (
+    choose_audience,
+    earlier_campaigns,
+    forbidding,
+    insert_campaign,
+    lock_list,
+    nobody,
+)
 from newsletter.delivery.statements import freeze_audience
 from newsletter.delivery.states import (
     FINISHED,
@@ -51,6 +58,19 @@ class FreezeRequest:
     not_before: datetime | None = None
     canary: int = 0
     """So many get it first, alone; never more than half of the recipients (D7)."""
+    segment: Segment | None = None
+    """Only they of the list; None: everybody on it."""
+
+    @property
+    def segment_name(self) -> str | None:
+        """The name that is kept with the campaign."""
+        return self.segment.name if self.segment else None
+
+    @property
+    def audience(self) -> str:
+        """Whom it is for, in words."""
+        part = f"in segment '{self.segment.name}' of" if self.segment else "on"
+        return f"{part} '{self.list_name}'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +95,9 @@ class Campaign:
     canary: int
     canary_until: datetime | None
     judged_at: datetime | None
+    segment: str | None
+    segment_condition: str | None
+    """As it was at the freeze."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,38 +117,47 @@ class Totals:
 
 
 class AlreadySent(DeliveryError):  # noqa: N818 - a fact, told to the operator
-    """The digest has a campaign for this list already (G1)."""
+    """The digest has a campaign for this audience, or for the whole list, already (G1)."""
 
-    def __init__(self, problem: str, *, campaign: int, status: CampaignStatus) -> None:
+    def __init__(
+        self,
+        problem: str,
+        *,
+        campaign: int,
+        status: CampaignStatus,
+        same_audience: bool,
+        audience: str,
+    ) -> None:
         finished = status in FINISHED
         super().__init__(
             problem,
-            fix="--again sends it a second time to everybody on the list"
+            fix=f"--again sends it a second time to everybody {audience}"
             if finished
             else f"newsletter campaigns resume {campaign}",
         )
         self.campaign = campaign
         self.status = status
+        self.same_audience = same_audience
+        """Whether going on with that campaign is what was asked for."""
 
 
 def freeze(database: Database, request: FreezeRequest, now: datetime, *, actor: str) -> int:
     """Write the digest, the rendered content and the audience in one transaction (G1).
 
-    Returns the campaign's number. Raises `AlreadySent` when the list has had this digest (the
-    same name or the same content) and `again` was not asked, `DeliveryError` for an empty list.
+    Returns the campaign's number. Raises `AlreadySent` when the audience has had this digest (the
+    same name or the same content) and `again` was not asked, `DeliveryError` when it is empty.
     """
     try:
         with database.write() as connection:
-            _refuse_second(connection, request)
-            campaign = _insert_campaign(connection, request, now)
-            connection.execute(freeze_audience(campaign, freeze_selection(request.list_id, now)))
+            lock_list(connection, request.list_id)
+            refuse_second(connection, request)
+            audience = choose_audience(connection, request, now)
+            campaign = insert_campaign(connection, request, now)
+            connection.execute(freeze_audience(campaign, audience.selection))
             # Counted, for not every driver tells how many rows an INSERT … SELECT wrote.
             taken = totals(connection, campaign).all
             if taken == 0:
-                raise DeliveryError(
-                    f"list '{request.list_name}' has no active subscribers",
-                    fix=f"newsletter subscribers import FILE --list {request.list_name}",
-                )
+                raise nobody(connection, request, audience, now)
             connection.execute(
                 update(campaigns)
                 .where(campaigns.c.id == campaign)
@@ -137,87 +169,41 @@ def freeze(database: Database, request: FreezeRequest, now: datetime, *, actor: 
                 actor=actor,
                 action="campaign.freeze",
                 subject=f"campaign {campaign}",
-                detail={"recipients": taken, "digest": request.slug, "again": request.again},
+                detail={
+                    "recipients": taken,
+                    "digest": request.slug,
+                    "again": request.again,
+                    "segment": request.segment_name,
+                },
             )
             return campaign
     except IntegrityError:
         # Another process froze the same key between our look and our write.
         with database.read() as connection:
-            _refuse_second(connection, request)
+            refuse_second(connection, request)
         raise
 
 
-def _refuse_second(connection: Connection, request: FreezeRequest) -> None:
+def refuse_second(connection: Connection, request: FreezeRequest) -> None:
+    """Raise `AlreadySent` where the audience, or the whole list, had this digest before (G1)."""
     if request.again:
         return
-    row = connection.execute(
-        select(campaigns.c.id, campaigns.c.status, digests.c.content_hash, campaigns.c.created_at)
-        .join(digests)
-        .where(
-            campaigns.c.list_id == request.list_id,
-            (digests.c.slug == request.slug) | (digests.c.content_hash == request.content_hash),
-        )
-        .order_by(campaigns.c.id.desc())
-    ).first()
-    if row is None:
+    found = forbidding(earlier_campaigns(connection, request), request)
+    if found is None:
         return
-    revision = "" if row.content_hash == request.content_hash else "an earlier revision of "
+    revision = "" if found.content_hash == request.content_hash else "an earlier revision of "
     # A cancelled campaign counts too: some may have had it before it was cancelled.
-    verb = f"was {row.status}" if row.status in FINISHED else f"is {row.status}"
-    to = "to" if row.status == CampaignStatus.SENT else "for"
+    verb = f"was {found.status}" if found.status in FINISHED else f"is {found.status}"
+    to = "to" if found.status == CampaignStatus.SENT else "for"
+    part = f"segment '{found.segment}' of " if found.segment else ""
     raise AlreadySent(
-        f"{revision}'{request.slug}' {verb} {to} '{request.list_name}' as campaign {row.id} "
-        f"({row.created_at:%Y-%m-%d %H:%M} UTC)",
-        campaign=row.id,
-        status=CampaignStatus(row.status),
+        f"{revision}'{request.slug}' {verb} {to} {part}'{request.list_name}' as campaign "
+        f"{found.id} ({found.created_at:%Y-%m-%d %H:%M} UTC)",
+        campaign=found.id,
+        status=found.status,
+        same_audience=found.segment == request.segment_name,
+        audience=request.audience,
     )
-
-
-def _insert_campaign(connection: Connection, request: FreezeRequest, now: datetime) -> int:
-    digest_id = connection.execute(
-        select(digests.c.id).where(
-            digests.c.slug == request.slug, digests.c.content_hash == request.content_hash
-        )
-    ).scalar()
-    if digest_id is None:
-        digest_id = connection.execute(
-            insert(digests)
-            .values(
-                slug=request.slug,
-                content_hash=request.content_hash,
-                title=request.title,
-                markdown=request.markdown,
-                created_at=now,
-            )
-            .returning(digests.c.id)
-        ).scalar_one()
-    earlier = connection.execute(
-        select(func.count())
-        .select_from(campaigns.join(digests))
-        .where(campaigns.c.list_id == request.list_id, digests.c.slug == request.slug)
-    ).scalar_one()
-    start = request.not_before or now
-    made: int = connection.execute(
-        insert(campaigns)
-        .values(
-            key=f"{request.list_id}/{request.slug}/{earlier + 1}",
-            list_id=request.list_id,
-            digest_id=digest_id,
-            status=CampaignStatus.SCHEDULED if request.not_before else CampaignStatus.SENDING,
-            provider=request.provider,
-            content=request.content.to_json(),
-            identity=request.identity.to_json(),
-            message_id_salt=secrets.token_hex(8),
-            on_unknown=request.on_unknown,
-            recipients=0,
-            created_at=now,
-            not_before=request.not_before,
-            expires_at=start + request.expires_after,
-            sending_ms=0,
-        )
-        .returning(campaigns.c.id)
-    ).scalar_one()
-    return made
 
 
 _SUMMARY = (
@@ -240,6 +226,8 @@ _SUMMARY = (
         campaigns.c.canary,
         campaigns.c.canary_until,
         campaigns.c.judged_at,
+        campaigns.c.segment,
+        campaigns.c.segment_condition,
     )
     .join(digests, digests.c.id == campaigns.c.digest_id)
     .join(lists, lists.c.id == campaigns.c.list_id)

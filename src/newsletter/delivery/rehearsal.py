@@ -6,8 +6,10 @@ from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 
-from newsletter.audience.eligibility import freeze_selection, recheck
+from newsletter.audience.eligibility import recheck
 from newsletter.audience.keys import Keys
+from newsletter.delivery.campaigns import AlreadySent, FreezeRequest, refuse_second
+from newsletter.delivery.freezing import choose_audience
 from newsletter.storage.database import Database
 
 CHUNK = 1000
@@ -19,17 +21,26 @@ class Rehearsal:
 
     recipients: int
     skips: dict[str, int]
+    left_out: int
+    """In an earlier campaign of this digest, to another segment of the list."""
+    refusal: str | None
+    """Why a send would be refused, or would go on with another campaign (G1)."""
 
 
-def rehearse(database: Database, list_id: int, keys: Keys, now: datetime) -> Rehearsal:
-    """Walk the audience of a list as a campaign would."""
+def rehearse(database: Database, request: FreezeRequest, keys: Keys, now: datetime) -> Rehearsal:
+    """Walk the audience of a send as its campaign would."""
     skips: Counter[str] = Counter()
-    recipients = 0
+    refusal = None
     with database.read() as connection:
-        chosen = [row.subscriber_id for row in connection.execute(freeze_selection(list_id, now))]
+        try:
+            refuse_second(connection, request)
+        except AlreadySent as already:
+            refusal = str(already)
+        audience = choose_audience(connection, request, now)
+        chosen = [row.subscriber_id for row in connection.execute(audience.selection)]
         for start in range(0, len(chosen), CHUNK):
             chunk = chosen[start : start + CHUNK]
-            recipients += len(chunk)
-            verdict = recheck(connection, list_id, chunk, keys, now)
+            verdict = recheck(connection, request.list_id, chunk, keys, now)
             skips.update(skip.reason for skip in verdict.skips)
-    return Rehearsal(recipients, dict(skips))
+        left_out = audience.count_left_out(connection)
+    return Rehearsal(len(chosen), dict(skips), left_out, refusal)

@@ -36,12 +36,14 @@ _SHOWN = (
 def summary(campaign: Campaign, states: Totals) -> dict[str, Any]:
     """Return the JSON document of `send` and `campaigns show`; the states add up (I1).
 
-    `claimed` appears only while something is claimed; `reason` only when the campaign has one.
+    `claimed` appears only while something is claimed; `reason` and `segment_condition` only when
+    the campaign has one.
     """
     document: dict[str, Any] = {
         "campaign": campaign.id,
         "digest": campaign.digest,
         "list": campaign.list,
+        "segment": campaign.segment,
         "status": campaign.status.value,
         "recipients": campaign.recipients,
     }
@@ -50,6 +52,8 @@ def summary(campaign: Campaign, states: Totals) -> dict[str, Any]:
         if state is not _S.CLAIMED or count:
             document[state.label] = count
     document["seconds"] = round(campaign.sending_ms / 1000, 1)
+    if campaign.segment_condition:
+        document["segment_condition"] = campaign.segment_condition
     if campaign.status_reason:
         document["reason"] = campaign.status_reason
     return document
