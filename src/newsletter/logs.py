@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import logging
 import sys
+import traceback
 from collections.abc import MutableMapping
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -20,6 +22,15 @@ def mask_address(address: str) -> str:
     """Show an address so that an operator recognises it and a stranger does not: `a…@host`."""
     local, at, domain = address.rpartition("@")
     return f"{local[:1]}…@{domain}" if at else "…"
+
+
+def place_of(error: Exception) -> str:
+    """Return where a fault of the program was met, as `module.py:12`.
+
+    Its place and not its trace or words: those could show links and addresses (E9).
+    """
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{Path(frame.filename).name}:{frame.lineno}"
 
 
 def _mask(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -138,7 +138,8 @@ def _join(
         select(subscribers.c.address_key).where(subscribers.c.id == claims.subscriber)
     ).scalar_one()
     mark = keys.hash_address(key)
-    if not _may_be_mailed(connection, mark, claims, now, lifts=letter.lifts):
+    lifts_before = letter.created_at if letter.lifts else None
+    if not _may_be_mailed(connection, mark, claims, now, lifts_before=lifts_before):
         return Joined.REFUSED
     activate(connection, claims.list_id, claims.subscriber, now)
     record_consent(connection, claims.subscriber, claims.list_id, Act.GRANTED, now, origin=origin)
@@ -160,7 +161,7 @@ def undo_leaving(
     left_at = datetime.fromtimestamp(claims.number, tz=now.tzinfo)
     if key is None or not left_at <= now <= left_at + UNDO_WITHIN:
         return False
-    if not _may_be_mailed(connection, keys.hash_address(key), claims, now, lifts=False):
+    if not _may_be_mailed(connection, keys.hash_address(key), claims, now):
         return False
     query = select(memberships.c.list_id).where(
         memberships.c.subscriber_id == claims.subscriber,
@@ -178,24 +179,33 @@ def undo_leaving(
 
 
 def _may_be_mailed(
-    connection: Connection, mark: str, claims: TokenClaims, now: datetime, *, lifts: bool
+    connection: Connection,
+    mark: str,
+    claims: TokenClaims,
+    now: datetime,
+    *,
+    lifts_before: datetime | None = None,
 ) -> bool:
-    """Return whether an address is free; with `lifts` its suppression ends here (C10)."""
+    """Return whether an address is free; a suppression older than `lifts_before` ends here (C10).
+
+    One that came after the operator's letter is news that the operator did not know: it stays.
+    """
     found = suppressions.c.key == mark
-    reason = connection.execute(select(suppressions.c.reason).where(found)).scalar()
-    if reason is None:
+    row = connection.execute(select(suppressions.c.reason, suppressions.c.at).where(found)).first()
+    if row is None:
         return True
-    if lifts:
-        connection.execute(delete(suppressions).where(found))
-        record_audit(
-            connection,
-            now,
-            actor=f"subscriber {claims.subscriber}",
-            action="suppression.lift",
-            subject=f"suppression {mark[:16]}",
-            detail={"reason": reason, "by": "double opt-in"},
-        )
-    return lifts
+    if lifts_before is None or row.at > lifts_before:
+        return False
+    connection.execute(delete(suppressions).where(found))
+    record_audit(
+        connection,
+        now,
+        actor=f"subscriber {claims.subscriber}",
+        action="suppression.lift",
+        subject=f"suppression {mark[:16]}",
+        detail={"reason": row.reason, "by": "double opt-in"},
+    )
+    return True
 
 
 def _find_or_make(connection: Connection, request: JoinRequest, now: datetime) -> int:

@@ -9,8 +9,9 @@ import typer
 
 from newsletter.cli.options import Json
 from newsletter.cli.workspace import Workspace
+from newsletter.errors import AudienceError
 
-app = typer.Typer(help="Lists: create, list, show, update.")
+app = typer.Typer(help="Lists: create, list, show, update, form.")
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Short name, such as daily.")]
 Title = Annotated[str | None, typer.Option(help="What readers see, such as 'The Daily'.")]
@@ -151,3 +152,20 @@ def _print(workspace: Workspace, name: str, *, as_json: bool) -> None:
 
 def _word(value: object) -> object:
     return ("no", "yes")[value] if isinstance(value, bool) else value
+
+
+@app.command()
+def form(context: typer.Context, name: Name) -> None:
+    """Print a list's sign-up form as plain HTML, to put into any page of yours."""
+    from newsletter.cli.console import answer
+    from newsletter.web.embedding import embed_form
+
+    workspace: Workspace = context.obj
+    general = workspace.settings.newsletter
+    mailing_list = workspace.mailing_list(name)
+    if not mailing_list.public:
+        raise AudienceError(
+            f"list '{name}' is private: nobody can join it by a form",
+            fix=f"newsletter lists update {name} --public",
+        )
+    answer(embed_form(mailing_list, general.base_url, general.name, general.language).rstrip())

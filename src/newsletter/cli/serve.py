@@ -45,27 +45,29 @@ def serve(
     Runs until SIGTERM or Ctrl-C, then finishes the requests under way.
     """
     from newsletter.cli.console import say
+    from newsletter.cli.letters import letter_post
     from newsletter.web.app import create_app
 
     workspace: Workspace = context.obj
     settings = workspace.settings
     proxies = _checked_proxies(settings)
-    office = _office(workspace)
-    app = create_app(office)
+    # What is missing or wrong is told before anything is begun.
+    _ = workspace.database, workspace.keys, workspace.provider
     listening = _listen(
         settings.web.host if host is None else host, settings.web.port if port is None else port
     )
-    with listening, _housekeeping(office.housekeeping):
-        server = _server(app, proxies)
-        say(f"listening on {_url(listening)}; Ctrl-C stops")
-        for line in _doubts(settings):
-            say(f"warning: {line}")
-        with _stopped_by_signals(server):
+    with listening, letter_post(workspace) as post:
+        office = _office(workspace, post.wake)
+        server = _server(create_app(office), proxies)
+        with _housekeeping(office.housekeeping), _stopped_by_signals(server):
+            for line in _doubts(settings):
+                say(f"warning: {line}")
+            say(f"listening on {_url(listening)}; Ctrl-C stops")
             server.run(sockets=[listening])
     say("stopped")
 
 
-def _office(workspace: Workspace) -> Office:
+def _office(workspace: Workspace, wake_letters: Callable[[], None]) -> Office:
     from newsletter.audience.erasing import erase_subscriber
     from newsletter.web.office import Office
 
@@ -92,6 +94,7 @@ def _office(workspace: Workspace) -> Office:
         signer=workspace.signer,
         clock=clock,
         erase=erase,
+        wake_letters=wake_letters,
         housekeeping=housekeeping,
     )
 

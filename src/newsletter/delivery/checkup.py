@@ -8,10 +8,13 @@ from urllib.parse import urlsplit
 
 from sqlalchemy import func, select
 
+from newsletter.delivery.letter_reports import look_at_letters
 from newsletter.delivery.preparing import list_identity, sends_to_loopback
 from newsletter.delivery.states import CampaignStatus, DeliveryState
 from newsletter.digest.model import Byline, Digest, Paragraph, Text
 from newsletter.providers.base import Health
+from newsletter.rendering.letter_words import LetterForm
+from newsletter.rendering.letters import render_letter
 from newsletter.rendering.render import render
 from newsletter.settings import ProviderName, Settings
 from newsletter.storage.database import Database
@@ -120,11 +123,15 @@ def look_at_database(database: Database, now: datetime) -> list[Health]:
                 "unknown", unknown == 0, f"{unknown} deliveries", "newsletter campaigns resolve ID"
             )
         )
+        found += look_at_letters(connection, now)
     return found
 
 
 def look_at_templates(settings: Settings) -> list[Health]:
-    """Render a small digest with the operator's templates; raises `TemplateError`."""
+    """Render a small digest, and letters, with the operator's templates; raises `TemplateError`.
+
+    Letters too: a broken one keeps newcomers from confirming.
+    """
     words = (Text("A sentence to see that the templates work."),)
     digest = Digest(
         slug="doctor",
@@ -136,5 +143,8 @@ def look_at_templates(settings: Settings) -> list[Health]:
         content_hash="0" * 64,
     )
     folder = settings.path(settings.newsletter.templates)
-    content = render(digest, list_identity(settings, None), templates=folder)
+    identity = list_identity(settings, None)
+    content = render(digest, identity, templates=folder)
+    for form in LetterForm:
+        render_letter(form, identity, templates=folder)
     return [Health("templates", ok=True, detail=f"{len(content.html):,} characters of HTML")]

@@ -15,6 +15,7 @@ from sqlalchemy import Row, func, select
 
 from newsletter.audience.consent import MembershipStatus
 from newsletter.audience.keys import Keys
+from newsletter.delivery.invariants_letters import letters_to_suppressed
 from newsletter.delivery.invariants_model import EXAMPLES, Trouble, Verdict, View, verdict
 from newsletter.delivery.statements import among
 from newsletter.storage.tables import (
@@ -65,6 +66,7 @@ def check_leaving(view: View, keys: Keys) -> Verdict:
         [
             *_unsubscribed(view).troubles("deliveries claimed after their reader had left"),
             *_suppressed(view, keys).troubles("deliveries claimed after their suppression"),
+            *letters_to_suppressed(view),
         ],
     )
 

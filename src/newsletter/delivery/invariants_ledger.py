@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, case, func, or_, select
 
+from newsletter.delivery.invariants_letters import overdue_letters
 from newsletter.delivery.invariants_model import (
     EXAMPLES,
     SEND_NOTHING,
@@ -46,6 +47,7 @@ def check_ledger(view: View) -> tuple[Verdict, Verdict, Verdict]:
         for suspicion in wanted:
             troubles[suspicion.invariant] += _look_closely(view, suspicion, guilty)
     troubles["I5"] += _overfull(view)
+    troubles["I5"] += overdue_letters(view)
     return (
         verdict("I1", "the states of each campaign add up to its recipients", troubles["I1"]),
         verdict(

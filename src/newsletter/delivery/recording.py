@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from newsletter.audience.address import AddressRefused, parse_address
 from newsletter.audience.eligibility import Recipient
+from newsletter.audience.keys import Keys
 from newsletter.audience.suppressions import SuppressionReason, add_suppression
 from newsletter.delivery import ledger
 from newsletter.delivery.bounce_classes import BounceClass, bounce_class
@@ -118,20 +119,15 @@ class Recorder:
         return by_end
 
     def _suppress(self, connection: Connection, outcome: Outcome, now: datetime) -> None:
-        """Write no more to an address that its own host does not know (D3, G10)."""
         recipient: Recipient = self._people[outcome.delivery.subscriber]
-        try:
-            address = parse_address(recipient.address)
-        except AddressRefused:
-            return
-        add_suppression(
+        suppress_bounced(
             connection,
             self._outfit.keys,
-            address,
-            SuppressionReason.HARD_BOUNCE,
+            recipient.address,
+            outcome,
             now,
-            actor=f"provider:{self._outfit.provider.name}",
-            note=f"delivery {outcome.delivery}: {outcome.code} {outcome.status or ''}".strip(),
+            provider=self._outfit.provider.name,
+            what=f"delivery {outcome.delivery}",
         )
 
     def _brake(self, now: datetime) -> None:
@@ -145,6 +141,35 @@ class Recorder:
             note_judged(connection, course.campaign.id, now, reason=course.brake)
         if course.brake is not None:
             course.end.set()
+
+
+def suppress_bounced(
+    connection: Connection,
+    keys: Keys,
+    address: str,
+    outcome: Outcome,
+    now: datetime,
+    *,
+    provider: str,
+    what: str,
+) -> None:
+    """Write no more to an address that its own host does not know (D3, G10).
+
+    `what` was refused there: `delivery 7-1234`, `letter 12`.
+    """
+    try:
+        parsed = parse_address(address)
+    except AddressRefused:
+        return
+    add_suppression(
+        connection,
+        keys,
+        parsed,
+        SuppressionReason.HARD_BOUNCE,
+        now,
+        actor=f"provider:{provider}",
+        note=f"{what}: {outcome.code} {outcome.status or ''}".strip(),
+    )
 
 
 def _class(outcome: Outcome) -> BounceClass:

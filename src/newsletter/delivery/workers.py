@@ -32,7 +32,7 @@ from newsletter.errors import (
     StorageError,
     TryAgainLater,
 )
-from newsletter.logs import get_logger
+from newsletter.logs import get_logger, place_of
 from newsletter.storage.database import Database
 
 if TYPE_CHECKING:
@@ -263,11 +263,10 @@ class CampaignWorker:
             self._pauses.end(campaign)
         except NewsletterError as error:
             self._meet(campaign, error)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - told by its place
             # A fault of the program in one campaign must not end the others.
-            problem = f"{type(error).__name__}: {error}"[:200]
-            log.error("campaign_failed", campaign=campaign, problem=problem)  # noqa: TRY400
-            log.debug("campaign_failed_with", campaign=campaign, exc_info=True)
+            problem, place = type(error).__name__, place_of(error)
+            log.error("campaign_failed", campaign=campaign, problem=problem, at=place)  # noqa: TRY400
             self._pauses.begin(campaign, *REST_SECONDS)
         with suppress(NewsletterError), self.database.read() as connection:
             states = totals(connection, campaign)

@@ -40,7 +40,9 @@ class Slot:
 
 UNSUBSCRIBE_URL = "unsubscribe_url"
 PREFERENCES_URL = "preferences_url"
-SYSTEM_FIELDS = (UNSUBSCRIBE_URL, PREFERENCES_URL)
+ACTION_URL = "action_url"
+"""What a letter asks to be pressed, such as the link that confirms; no digest has it."""
+SYSTEM_FIELDS = (UNSUBSCRIBE_URL, PREFERENCES_URL, ACTION_URL)
 """Values that the program fills itself; a digest or an import cannot set them."""
 
 

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 
-import jinja2
-from jinja2.sandbox import SandboxedEnvironment
 from markupsafe import Markup
-from mjml import mjml2html
 
 from newsletter.digest.model import (
     Digest,
@@ -22,7 +18,6 @@ from newsletter.digest.model import (
     Story,
     plain_text,
 )
-from newsletter.errors import Place, TemplateError
 from newsletter.rendering.content import (
     PREFERENCES_URL,
     UNSUBSCRIBE_URL,
@@ -32,17 +27,13 @@ from newsletter.rendering.content import (
 )
 from newsletter.rendering.html import HtmlWriter
 from newsletter.rendering.merge import SlotAllocator, clean_value
-from newsletter.rendering.mjml_tags import refuse_unknown_tags
+from newsletter.rendering.templates import PREHEADER_PADDING, fill_template, to_html
 from newsletter.rendering.text import TextWriter
 from newsletter.rendering.theme import Theme, direction_of, format_date, words_of
-from newsletter.resources import bundled
 
 TEMPLATE = "digest.mjml.j2"
 PREHEADER_MOST = 110
 PREHEADER_LEAST = 40
-
-# Blank to the eye, and not folded away by clients: keeps body text out of the preview line.
-_PADDING = Markup("&#847;&#8199;&#65279;") * 60
 
 
 def render(digest: Digest, identity: ListIdentity, *, templates: Path) -> EmailContent:
@@ -60,8 +51,9 @@ def render(digest: Digest, identity: ListIdentity, *, templates: Path) -> EmailC
     preheader = digest.preheader or _preheader(digest)
     html = HtmlWriter(slots, digest.sources, theme, words, start=start)
     day = digest.byline.day
-    mjml = _fill_template(
+    mjml = fill_template(
         templates,
+        TEMPLATE,
         {
             "language": language,
             "direction": direction,
@@ -70,7 +62,7 @@ def render(digest: Digest, identity: ListIdentity, *, templates: Path) -> EmailC
             "words": words,
             "subject": plain_text(digest.title),
             "preheader": preheader,
-            "preheader_padding": _PADDING,
+            "preheader_padding": PREHEADER_PADDING,
             "masthead": identity.title,
             "date": format_date(day, language) if day else "",
             "iso_date": day.isoformat() if day else "",
@@ -92,7 +84,7 @@ def render(digest: Digest, identity: ListIdentity, *, templates: Path) -> EmailC
     return EmailContent(
         subject=subject,
         preheader=preheader,
-        html=_to_html(mjml),
+        html=to_html(mjml, name=TEMPLATE),
         text=text,
         slots=slots.slots,
         language=language,
@@ -148,61 +140,6 @@ def _preheader(digest: Digest) -> str:
             return f"{text} …" if text else word[: PREHEADER_MOST - 1] + "…"
         text = f"{text} {word}".strip()
     return text
-
-
-@functools.lru_cache(maxsize=8)
-def _environment(templates: Path) -> SandboxedEnvironment:
-    folders = [str(templates), str(bundled("templates/email"))]
-    return SandboxedEnvironment(
-        loader=jinja2.FileSystemLoader(folders),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        auto_reload=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-
-
-def _fill_template(templates: Path, values: dict[str, object]) -> str:
-    try:
-        return _environment(templates).get_template(TEMPLATE).render(values)
-    except jinja2.TemplateSyntaxError as error:
-        raise TemplateError(
-            f"the template does not parse: {error.message}",
-            where=Place(error.filename or error.name, error.lineno),
-            fix="correct the line; templates/email/README.md says what may be used",
-        ) from None
-    except jinja2.TemplateError as error:
-        line, name = _template_line(error)
-        raise TemplateError(
-            f"the template does not render: {error.message or type(error).__name__}",
-            where=Place(name, line),
-            fix="correct the line; templates/email/README.md says what may be used",
-        ) from None
-
-
-def _template_line(error: BaseException) -> tuple[int | None, str]:
-    """Find the template's own line: Jinja puts it into the traceback."""
-    trace, line, name = error.__traceback__, None, TEMPLATE
-    while trace is not None:
-        file = trace.tb_frame.f_code.co_filename
-        if file.endswith((".j2", ".css")):
-            line, name = trace.tb_lineno, file
-        trace = trace.tb_next
-    return line, name
-
-
-def _to_html(mjml: str) -> str:
-    refuse_unknown_tags(mjml, name=TEMPLATE)
-    try:
-        # Without this, MJML fetches a web font for every family it knows (A9).
-        return mjml2html(mjml, fonts={})
-    except ValueError as error:
-        raise TemplateError(
-            f"MJML refuses what the template makes: {error}",
-            where=Place(TEMPLATE),
-            fix="check that every tag is closed",
-        ) from None
 
 
 def _occurrence(digest: Digest, identity: ListIdentity) -> Callable[[str], bool]:

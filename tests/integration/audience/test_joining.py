@@ -199,6 +199,16 @@ def test_confirming_a_letter_that_an_operator_sent_lifts_a_complaint(door: Door)
         assert suppression_of(connection, KEYS, ADA) is None
 
 
+def test_a_complaint_after_the_operators_letter_stays(door: Door) -> None:
+    request = JoinRequest(ADA, door.list_id, Origin("operator"))
+    with door.database.write() as connection:
+        invite_back(connection, request, KEYS, door.clock.now(), lifts=True)
+    door.clock.advance(timedelta(minutes=1))
+    door.suppress(SuppressionReason.COMPLAINT)
+
+    assert door.press(door.letters()[0][0]) is Joined.REFUSED
+
+
 def test_who_was_suppressed_after_asking_is_refused(door: Door) -> None:
     door.ask()
     door.suppress(SuppressionReason.COMPLAINT)

@@ -14,10 +14,10 @@ from tests.fakes.provider import ScriptedProvider
 from newsletter.audience.address import parse_address
 from newsletter.audience.consent import Origin
 from newsletter.audience.subscribers import find_subscriber, unsubscribe
+from newsletter.audience.suppression_files import import_suppressions
 from newsletter.audience.suppressions import (
     SuppressionReason,
     add_suppression,
-    import_suppressions,
 )
 from newsletter.clock import SettableClock
 from newsletter.delivery import ledger
