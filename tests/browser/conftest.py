@@ -63,13 +63,19 @@ def open_page(browser: Browser) -> Iterator[Callable[[Reader], Page]]:
 
 
 @pytest.fixture
-def picture(request: pytest.FixtureRequest) -> Callable[[Page, str], None]:
-    """Keep a picture of a page where NEWSLETTER_PICTURES names a folder, for people to look at."""
+def picture() -> Callable[[Page, str], int]:
+    """Take a picture of a whole page and return its width in pixels.
+
+    Kept where NEWSLETTER_PICTURES names a folder, for people to look at.
+    """
     folder = os.environ.get("NEWSLETTER_PICTURES")
 
-    def take(page: Page, name: str) -> None:
+    def take(page: Page, name: str) -> int:
+        taken = page.screenshot(full_page=True)
         if folder:
             Path(folder).mkdir(parents=True, exist_ok=True)
-            page.screenshot(path=str(Path(folder) / f"{name}.png"), full_page=True)
+            (Path(folder) / f"{name}.png").write_bytes(taken)
+        # A PNG begins with its size: 8 bytes of signature, 8 of the header chunk, then the width.
+        return int.from_bytes(taken[16:20], "big")
 
     return take

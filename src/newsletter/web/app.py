@@ -26,9 +26,20 @@ from newsletter.web.site import Site
 from newsletter.web.throttle import Throttle
 from newsletter.web.transactions import Transactions
 
+# The first is found soonest: leaving comes in waves.
+_GROUPS = (
+    leaving_pages,
+    front_pages,
+    joining_pages,
+    preferences_pages,
+    privacy_pages,
+    archive_pages,
+)
 _ANSWERS: dict[int | str, dict[str, Any]] = {
     400: {"description": "The form is wrong; nothing was changed."},
     404: {"description": "There is no such page, or the link is forged or cut."},
+    408: {"description": "The body did not arrive in time."},
+    409: {"description": "The address must not be written to."},
     405: {"description": "The page does not take this method."},
     410: {"description": "The link is used up, or its reader was erased."},
     413: {"description": "The body is too large."},
@@ -64,7 +75,10 @@ def create_app(office: Office) -> FastAPI:
         responses=_ANSWERS,
         lifespan=life,
     )
-    problems = Problems(site)
+    routers = [group.router(site) for group in _GROUPS]
+    for router in routers:
+        app.include_router(router)
+    problems = Problems(site, [route for router in routers for route in router.routes])
     problems.tell(app)
     app.add_middleware(
         Guard,
@@ -72,13 +86,4 @@ def create_app(office: Office) -> FastAPI:
         secure=office.settings.newsletter.base_url.startswith("https:"),
         error_page=problems.page,
     )
-    for group in (
-        front_pages,
-        joining_pages,
-        leaving_pages,
-        preferences_pages,
-        privacy_pages,
-        archive_pages,
-    ):
-        app.include_router(group.router(site))
     return app

@@ -7,7 +7,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from newsletter.web.front_pages import LOOK, PUBLIC_HEADERS
+from newsletter.web.front_pages import PUBLIC_HEADERS
 from newsletter.web.issues import PAGE, find_issue, issues_of, lists_with_issues
 from newsletter.web.shown_lists import public_list
 from newsletter.web.site import Site
@@ -20,13 +20,13 @@ def router(site: Site) -> APIRouter:
     routes = APIRouter()
     zone = site.office.settings.newsletter.timezone
 
-    @routes.api_route("/archive", methods=LOOK)
+    @routes.get("/archive")
     async def all_lists(request: Request) -> Response:
         shown = await site.transactions.read(lists_with_issues)
         words = site.pages.words(request)
         return site.pages.render("archive.html", words, headers=PUBLIC_HEADERS, lists=shown)
 
-    @routes.api_route("/archive/{list_name}", methods=LOOK)
+    @routes.get("/archive/{list_name}")
     async def one_list(request: Request, list_name: str) -> Response:
         page = _page_number(request.query_params.get("page", "1"))
         shown = await site.transactions.read(lambda connection: public_list(connection, list_name))
@@ -45,7 +45,7 @@ def router(site: Site) -> APIRouter:
             more=len(issues) > PAGE,
         )
 
-    @routes.api_route("/archive/{list_name}/{slug}", methods=LOOK)
+    @routes.get("/archive/{list_name}/{slug}")
     async def one_issue(request: Request, list_name: str, slug: str) -> Response:
         shown = await site.transactions.read(lambda connection: public_list(connection, list_name))
         if shown is None:

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from newsletter.audience.consent import MembershipStatus
 from newsletter.audience.preferences import LONGEST_NAME, Choice, Details, Preferences
+from newsletter.rendering.theme import format_date
 from newsletter.web.catalogue import Catalogue, Words
 from newsletter.web.forms import Form, has_controls
 
@@ -171,7 +172,7 @@ def read_until(
     filled: Form, words: Words, zone: str, now: datetime
 ) -> tuple[datetime | None, str | None]:
     """Return the instant at which a day begins in the reader's zone, or what is wrong with it."""
-    example = (now + timedelta(days=14)).date()
+    example = format_date((now + timedelta(days=14)).date(), words.language)
     try:
         day = date.fromisoformat(filled.text("until"))
     except ValueError:

@@ -13,8 +13,6 @@ from newsletter.storage.tables import installation
 from newsletter.web.shown_lists import public_lists
 from newsletter.web.site import Site
 
-LOOK = ["GET", "HEAD"]
-"""The methods of a page that only shows."""
 PUBLIC_HEADERS = {
     "Cache-Control": "public, max-age=300",
     "Vary": "Accept-Language",
@@ -35,13 +33,13 @@ def router(site: Site) -> APIRouter:
     """Return the pages of this group."""
     routes = APIRouter()
 
-    @routes.api_route("/", methods=LOOK)
+    @routes.get("/")
     async def first_page(request: Request) -> Response:
         shown = await site.transactions.read(public_lists)
         words = site.pages.words(request)
         return site.pages.render("front.html", words, headers=PUBLIC_HEADERS, lists=shown)
 
-    @routes.api_route("/static/{name}", methods=LOOK)
+    @routes.get("/static/{name}")
     async def static_file(name: str) -> Response:
         asset = site.pages.assets.get(name)
         if asset is None:
@@ -49,11 +47,11 @@ def router(site: Site) -> APIRouter:
         headers = {"Cache-Control": _FOR_EVER, "X-Robots-Tag": "all"}
         return Response(asset.content, media_type=asset.media_type, headers=headers)
 
-    @routes.api_route("/robots.txt", methods=LOOK)
+    @routes.get("/robots.txt")
     async def robots() -> Response:
         return PlainTextResponse(_ROBOTS.format(prefix=site.pages.prefix), headers=PUBLIC_HEADERS)
 
-    @routes.api_route("/healthz", methods=LOOK)
+    @routes.get("/healthz")
     async def health() -> Response:
         try:
             await site.transactions.read(

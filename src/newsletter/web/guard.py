@@ -62,7 +62,7 @@ class Guard:
                 headers.setdefault("X-Robots-Tag", "noindex")
             await send(message)
 
-        self._strip_prefix(scope)
+        scope = self._as_page(scope)
         try:
             whole = await _bounded(scope, receive)
             if isinstance(whole, int):
@@ -76,11 +76,17 @@ class Guard:
             if not started:
                 await self._refuse(500, scope, receive, send_guarded)
 
-    def _strip_prefix(self, scope: Scope) -> None:
-        """Take the path of `base_url` away: a proxy may pass it on or not."""
-        if self._prefix and scope["path"].startswith(self._prefix + "/"):
-            scope["path"] = scope["path"][len(self._prefix) :]
-            scope["raw_path"] = b""
+    def _as_page(self, scope: Scope) -> Scope:
+        """Return the request as the pages know it.
+
+        The path of `base_url` is taken away: a proxy may pass it on or not. HEAD is a GET whose
+        body the server keeps back (RFC 9110 §9.3.2).
+        """
+        path: str = scope["path"]
+        if self._prefix and path.startswith(self._prefix + "/"):
+            path = path[len(self._prefix) :]
+        method = "GET" if scope["method"] == "HEAD" else scope["method"]
+        return {**scope, "path": path, "method": method}
 
     async def _refuse(self, status: int, scope: Scope, receive: Receive, send: Send) -> None:
         page = self._error_page(Request(scope), status)

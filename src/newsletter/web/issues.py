@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 from sqlalchemy import Connection, Select, func, select
 
 from newsletter.delivery.states import CampaignStatus
 from newsletter.rendering.content import PREFERENCES_URL, UNSUBSCRIBE_URL, EmailContent, SlotContext
 from newsletter.rendering.merge import cut
 from newsletter.storage.tables import campaigns, digests, lists
+from newsletter.web.readable import readable
 from newsletter.web.shown_lists import ShownList
 
 PAGE = 50
 """Issues on one page of a list."""
 _SLUG = re.compile(r"[\w.-]{1,200}")
-_URL = re.compile(r"https?://[^\s<>\"]+[^\s<>\".,;:!?)\]]")
 _SENT = campaigns.c.status == CampaignStatus.SENT.value
 
 
@@ -43,7 +43,7 @@ class IssueLine:
 
 @dataclass(frozen=True, slots=True)
 class Issue:
-    """One sent digest; `blocks` are its paragraphs as safe HTML."""
+    """One sent digest; `text` is its text part as safe HTML."""
 
     title: str
     day: date
@@ -100,12 +100,16 @@ def find_issue(
     content = EmailContent.from_json(row.content)
     slots = [slot for slot in content.slots if slot.context is SlotContext.TEXT]
     links = {UNSUBSCRIBE_URL: subscribe_url, PREFERENCES_URL: subscribe_url}
+    # Links first, that they become links; words last, that lines are judged as they were broken.
+    text = cut(content.text, [slot for slot in slots if slot.field in links]).fill(links)
+    words = [replace(slot, context=SlotContext.HTML) for slot in slots if slot.field not in links]
+    html = cut(str(readable(text, row.title)), words).fill({})
     return Issue(
         row.title,
         _day(row.created_at, shown, zone),
         content.language,
         content.direction,
-        _linked(cut(content.text, slots).fill(links)),
+        Markup(html),  # noqa: S704 - escaped piece by piece, by `readable` and the slots
     )
 
 
@@ -120,13 +124,3 @@ def _newest_of_each(shown: ShownList) -> Select[tuple[int]]:
 
 def _day(at: datetime, shown: ShownList, zone: str) -> date:
     return at.astimezone(ZoneInfo(shown.timezone or zone)).date()
-
-
-def _linked(text: str) -> Markup:
-    """Return a text as HTML whose URLs are links."""
-    parts, last = [], 0
-    for match in _URL.finditer(text):
-        parts.append(escape(text[last : match.start()]))
-        parts.append(Markup('<a href="{0}" rel="nofollow noreferrer">{0}</a>').format(match[0]))
-        last = match.end()
-    return Markup("").join([*parts, escape(text[last:])])

@@ -19,7 +19,6 @@ from newsletter.audience.preferences import LONGEST_NAME
 from newsletter.audience.tokens import Purpose
 from newsletter.web.catalogue import Words
 from newsletter.web.forms import TEXT, TRAP, Form, form_body, has_controls, one_of, read_form
-from newsletter.web.front_pages import LOOK
 from newsletter.web.shown_lists import ShownList, public_list, statuses_of
 from newsletter.web.site import Site, Visit
 
@@ -32,7 +31,7 @@ def router(site: Site) -> APIRouter:
     """Return the pages of this group."""
     routes = APIRouter()
 
-    @routes.api_route("/subscribe/{list_name}", methods=LOOK)
+    @routes.get("/subscribe/{list_name}")
     async def form(request: Request, list_name: str) -> Response:
         shown = await _find(site, list_name)
         return _form_page(site, site.pages.words(request, shown.language), shown)
@@ -64,13 +63,13 @@ def router(site: Site) -> APIRouter:
         await evenly(began)
         return site.redirect(f"/subscribe/{shown.name}/sent")
 
-    @routes.api_route("/subscribe/{list_name}/sent", methods=LOOK)
+    @routes.get("/subscribe/{list_name}/sent")
     async def sent(request: Request, list_name: str) -> Response:
         shown = await _find(site, list_name)
         words = site.pages.words(request, shown.language)
         return site.pages.render("sent.html", words, list=shown)
 
-    @routes.api_route("/c/{token}", methods=LOOK)
+    @routes.get("/c/{token}")
     async def confirm_page(request: Request, token: str) -> Response:
         visit = await site.visit(Purpose.CONFIRM, token)
         stands = await site.transactions.read(

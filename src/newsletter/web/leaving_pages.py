@@ -16,7 +16,7 @@ from newsletter.audience.joining import UNDO_WITHIN, undo_leaving
 from newsletter.audience.subscribers import unsubscribe
 from newsletter.audience.tokens import Purpose
 from newsletter.web.forms import Form, form_body, one_of, read_form
-from newsletter.web.front_pages import LOOK
+from newsletter.web.one_click import Click, leave_together
 from newsletter.web.shown_lists import last_left, statuses_of
 from newsletter.web.site import Site, Visit, find_returning
 
@@ -35,7 +35,7 @@ def router(site: Site) -> APIRouter:
     """Return the pages of this group."""
     routes = APIRouter()
 
-    @routes.api_route("/u/{token}", methods=LOOK)
+    @routes.get("/u/{token}")
     async def leave_page(request: Request, token: str) -> Response:
         visit = await site.visit(Purpose.UNSUBSCRIBE, token)
         stand = await site.transactions.read(lambda connection: _stand(connection, visit))
@@ -57,12 +57,8 @@ def router(site: Site) -> APIRouter:
         now = site.office.clock.now()
         if _is_one_click(filled):
             origin = site.origin(request, "one-click", "/u")
-            await site.transactions.write(
-                lambda connection: unsubscribe(
-                    connection, claims.subscriber, claims.list_id, now, origin
-                ),
-                shared=True,
-            )
+            click = Click(claims.subscriber, claims.list_id, now, origin)
+            await site.transactions.write_together(leave_together, click)
             return PlainTextResponse("You are unsubscribed.\n")
         if filled.text("leave") not in ("list", "all"):
             raise HTTPException(400)
@@ -80,7 +76,7 @@ def router(site: Site) -> APIRouter:
             undo=_undo_link(site, visit, list_id, left_at, now),
         )
 
-    @routes.api_route("/r/{token}", methods=LOOK)
+    @routes.get("/r/{token}")
     async def undo_page(request: Request, token: str) -> Response:
         visit = await _returning(site, token)
         return site.pages.render("undo.html", site.words(request, visit), token=token)

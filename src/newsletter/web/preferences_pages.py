@@ -22,12 +22,10 @@ from newsletter.audience.preferences import (
     preferences_of,
 )
 from newsletter.audience.tokens import Purpose
-from newsletter.logs import mask_address
 from newsletter.web.choices import PreferencesView, read_details, read_until
 from newsletter.web.forms import TEXT, TEXTS, Form, form_body, one_of, read_form
-from newsletter.web.front_pages import LOOK
 from newsletter.web.joining_pages import evenly, read_address
-from newsletter.web.shown_lists import letter_address
+from newsletter.web.shown_lists import letter_address, masked
 from newsletter.web.site import ReaderGone, Site, Visit, find_visit
 
 _ACTS = ("save", "pause", "resume", "address")
@@ -38,7 +36,7 @@ def router(site: Site) -> APIRouter:
     """Return the pages of this group."""
     routes = APIRouter()
 
-    @routes.api_route("/p/{token}", methods=LOOK)
+    @routes.get("/p/{token}")
     async def preferences(request: Request, token: str) -> Response:
         visit = await site.visit(Purpose.PREFERENCES, token)
         done = request.query_params.get("done")
@@ -69,7 +67,7 @@ def router(site: Site) -> APIRouter:
             return await _page(site, request, visit, filled=filled, errors=errors)
         return site.redirect(f"/p/{token}?done={done}")
 
-    @routes.api_route("/n/{token}", methods=LOOK)
+    @routes.get("/n/{token}")
     async def new_address_page(request: Request, token: str) -> Response:
         visit = await site.visit(Purpose.NEW_ADDRESS, token)
         address = await site.transactions.read(
@@ -78,7 +76,7 @@ def router(site: Site) -> APIRouter:
         words = site.words(request, visit)
         if address is None:
             return site.pages.render("new_address_over.html", words, status=410)
-        return site.pages.render("new_address.html", words, address=mask_address(address))
+        return site.pages.render("new_address.html", words, address=masked(address))
 
     @routes.post("/n/{token}", openapi_extra=form_body(("act",), act=one_of("confirm")))
     async def new_address(request: Request, token: str) -> Response:

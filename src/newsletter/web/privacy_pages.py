@@ -18,7 +18,6 @@ from newsletter.audience.tokens import Purpose
 from newsletter.delivery.reports import deliveries_of
 from newsletter.errors import AudienceError
 from newsletter.web.forms import form_body, one_of, read_form
-from newsletter.web.front_pages import LOOK
 from newsletter.web.site import ReaderGone, Site, Visit
 
 DELIVERIES_SHOWN = 10_000
@@ -28,7 +27,7 @@ def router(site: Site) -> APIRouter:
     """Return the pages of this group."""
     routes = APIRouter()
 
-    @routes.api_route("/p/{token}/data", methods=LOOK)
+    @routes.get("/p/{token}/data")
     async def data(token: str) -> Response:
         visit = await site.visit(Purpose.PREFERENCES, token)
         document = await site.transactions.read(lambda connection: _data(site, connection, visit))
@@ -39,7 +38,7 @@ def router(site: Site) -> APIRouter:
             headers={"Content-Disposition": 'attachment; filename="my-data.json"'},
         )
 
-    @routes.api_route("/p/{token}/delete", methods=LOOK)
+    @routes.get("/p/{token}/delete")
     async def delete_page(request: Request, token: str) -> Response:
         visit = await site.visit(Purpose.PREFERENCES, token)
         return _delete_page(site, request, visit)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Match
+from starlette.routing import BaseRoute, Match
 
 from newsletter.errors import AudienceError, NewsletterError, TryAgainLater
 from newsletter.logs import get_logger
@@ -24,8 +24,9 @@ _BUSY_SECONDS = 5
 class Problems:
     """Turns errors into pages; none of them looks into the database."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, routes: Sequence[BaseRoute]) -> None:
         self._site = site
+        self._routes = routes
 
     def tell(self, app: FastAPI) -> None:
         """Let the application tell its errors by these pages."""
@@ -52,7 +53,7 @@ class Problems:
 
     async def _http(self, request: Request, error: Exception) -> Response:
         status = error.status_code if isinstance(error, HTTPException) else 500
-        headers = {"Allow": _allowed(request)} if status == 405 else None
+        headers = {"Allow": self._allowed(request)} if status == 405 else None
         return self.page(request, status, headers=headers)
 
     async def _invalid(self, request: Request, _error: Exception) -> Response:
@@ -82,12 +83,13 @@ class Problems:
         words = self._site.pages.words(request)
         return self._site.pages.render("gone.html", words, status=410)
 
-
-def _allowed(request: Request) -> str:
-    """Return the methods of a page, over all its routes (RFC 9110 §15.5.6)."""
-    methods: set[str] = set()
-    for route in request.app.routes:
-        match, _ = route.matches(request.scope)
-        if match is not Match.NONE:
-            methods |= getattr(route, "methods", None) or set()
-    return ", ".join(sorted(methods))
+    def _allowed(self, request: Request) -> str:
+        """Return the methods of a page, over all its routes (RFC 9110 §15.5.6)."""
+        methods: set[str] = set()
+        for route in self._routes:
+            match, _ = route.matches(request.scope)
+            if match is not Match.NONE:
+                methods |= getattr(route, "methods", None) or set()
+        if "GET" in methods:
+            methods.add("HEAD")
+        return ", ".join(sorted(methods))

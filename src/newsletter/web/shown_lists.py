@@ -65,6 +65,11 @@ def list_by_id(connection: Connection, list_id: int) -> ShownList | None:
     return _shown(row) if row is not None else None
 
 
+def masked(address: str) -> str:
+    """Return an address so that its owner knows it and nobody else; never cut at a line's end."""
+    return mask_address(address).replace("…@", "…\u2060@")
+
+
 @dataclass(frozen=True, slots=True)
 class Reader:
     """The subscriber that a personal link speaks of."""
@@ -77,7 +82,7 @@ class Reader:
     @property
     def masked(self) -> str:
         """The address so that its owner knows it and nobody else: `a…@example.org`."""
-        return mask_address(self.address)
+        return masked(self.address)
 
 
 def reader_of(connection: Connection, subscriber: int) -> Reader | None:

@@ -1,8 +1,8 @@
 """Reads and writes of the pages, off the event loop; many small writes share one commit.
 
 An embedded database takes one writer at a time: one thread of this process writes, so that
-requests wait in order here and not against each other's locks. What is marked as shared, such as
-one-click unsubscribes, goes into one transaction with all others that wait; each is answered only
+requests wait in order here and not against each other's locks. Items that go together, such as
+one-click unsubscribes, go into one transaction with all others that wait; each is answered only
 once that is durable.
 """
 
@@ -21,8 +21,8 @@ from sqlalchemy import Connection
 from newsletter.errors import TryAgainLater
 from newsletter.storage.database import Database
 
-SHARED_AT_ONCE = 250
-"""Writes of one shared transaction at most: it must not keep a sender waiting."""
+TOGETHER_AT_ONCE = 250
+"""Items of one transaction at most: it must not keep a sender waiting."""
 LONGEST_QUEUE = 10_000
 READERS = 8
 SERVER_WRITERS = 4
@@ -31,12 +31,16 @@ SERVER_WRITERS = 4
 Result = TypeVar("Result")
 
 
+Together = Callable[[Connection, list[Any]], None]
+"""Writes a few hundred items at once; may be asked again with one of them after it failed."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Job:
-    work: Callable[[Connection], Any] | None
-    alone: Callable[[], Any] | None
-    shared: bool
     done: Future[Any]
+    run: Callable[[], Any] | None = None
+    together: Together | None = None
+    item: Any = None
 
 
 class Transactions:
@@ -59,21 +63,29 @@ class Transactions:
 
         return await asyncio.get_running_loop().run_in_executor(self._readers, run)
 
-    async def write(self, work: Callable[[Connection], Result], *, shared: bool = False) -> Result:
+    async def write(self, work: Callable[[Connection], Result]) -> Result:
         """Return what `work` returns, once its transaction is durable.
 
-        `shared` work may run in one transaction with other such work, and twice when one of them
-        fails: it must repeat well and stand alone. Raises `TryAgainLater` when too many wait.
+        Raises `TryAgainLater` when too much waits, or the database stays busy.
         """
-        done: Future[Result] = Future()
-        self._put(_Job(work, None, shared, done))
-        return await asyncio.wrap_future(done)
+
+        def run() -> Result:
+            with self._database.write() as connection:
+                return work(connection)
+
+        return await self.run(run)
 
     async def run(self, work: Callable[[], Result]) -> Result:
-        """Run work that opens its own transaction, while no other write of this process runs."""
+        """Run work that opens its own transaction, in turn with the other writes."""
         done: Future[Result] = Future()
-        self._put(_Job(None, work, False, done))
+        self._put(_Job(done, run=work))
         return await asyncio.wrap_future(done)
+
+    async def write_together(self, together: Together, item: Any) -> None:
+        """Have an item written with all others that wait for the same; returns once durable."""
+        done: Future[None] = Future()
+        self._put(_Job(done, together=together, item=item))
+        await asyncio.wrap_future(done)
 
     def close(self) -> None:
         """Finish what waits and end the threads."""
@@ -102,46 +114,50 @@ class Transactions:
 
     def _write_all(self) -> None:
         while jobs := self._next():
-            if len(jobs) > 1 and self._try_together(jobs):
-                continue
-            for job in jobs:
-                self._try_one(job)
+            first = jobs[0]
+            if first.run is not None:
+                _settle(jobs, first.run)
+            elif first.together is not None:
+                for job in self._write_items(jobs, first.together):
+                    self._write_items([job], first.together)
 
     def _next(self) -> list[_Job]:
-        """Wait for work; returns one job, or all shared ones at the head; none: closed."""
+        """Wait for work; returns one job, or all at the head that go together; none: closed."""
         with self._changed:
-            while not self._waiting:
-                if self._closed:
-                    return []
-                self._changed.wait()
-            jobs = [self._waiting.popleft()]
-            while (
-                jobs[0].shared
-                and self._waiting
-                and self._waiting[0].shared
-                and len(jobs) < SHARED_AT_ONCE
-            ):
-                jobs.append(self._waiting.popleft())
-            return [job for job in jobs if job.done.set_running_or_notify_cancel()] or self._next()
+            while True:
+                while not self._waiting:
+                    if self._closed:
+                        return []
+                    self._changed.wait()
+                jobs = [self._waiting.popleft()]
+                together = jobs[0].together
+                while together and self._waiting and len(jobs) < TOGETHER_AT_ONCE:
+                    if self._waiting[0].together is not together:
+                        break
+                    jobs.append(self._waiting.popleft())
+                if wanted := [job for job in jobs if job.done.set_running_or_notify_cancel()]:
+                    return wanted
 
-    def _try_together(self, jobs: list[_Job]) -> bool:
-        try:
+    def _write_items(self, jobs: list[_Job], together: Together) -> list[_Job]:
+        """Write items in one transaction; returns those that may try alone where it failed."""
+
+        def run() -> None:
             with self._database.write() as connection:
-                results = [job.work(connection) if job.work else None for job in jobs]
-        except Exception:  # noqa: BLE001 - each is tried alone now, and tells its own error
-            return False
-        for job, result in zip(jobs, results, strict=True):
-            job.done.set_result(result)
-        return True
+                together(connection, [job.item for job in jobs])
 
-    def _try_one(self, job: _Job) -> None:
-        try:
-            if job.alone is not None:
-                result = job.alone()
-            else:
-                with self._database.write() as connection:
-                    result = job.work(connection) if job.work else None
-        except Exception as error:  # noqa: BLE001 - told to the request that waits for it
+        return _settle(jobs, run, give_up=len(jobs) == 1)
+
+
+def _settle(jobs: list[_Job], run: Callable[[], Any], *, give_up: bool = True) -> list[_Job]:
+    """Run work and tell each waiting request what came of it; returns those not told yet."""
+    try:
+        result = run()
+    except Exception as error:  # noqa: BLE001 - told to the request that waits for it
+        if not give_up:
+            return jobs
+        for job in jobs:
             job.done.set_exception(error)
-        else:
+    else:
+        for job in jobs:
             job.done.set_result(result)
+    return []
