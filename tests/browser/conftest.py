@@ -66,9 +66,9 @@ def open_page(browser: Browser) -> Iterator[Callable[[Reader], Page]]:
 def picture() -> Callable[[Page, str], int]:
     """Take a picture of a whole page and return its width in pixels.
 
-    Kept where NEWSLETTER_PICTURES names a folder, for people to look at.
+    Kept where PICTURES names a folder, for people to look at.
     """
-    folder = os.environ.get("NEWSLETTER_PICTURES")
+    folder = os.environ.get("PICTURES")
 
     def take(page: Page, name: str) -> int:
         taken = page.screenshot(full_page=True)

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from newsletter.audience.consent import MembershipStatus
 from newsletter.audience.preferences import LONGEST_NAME, Choice, Details, Preferences
+from newsletter.logs import mask_address
 from newsletter.rendering.theme import format_date
 from newsletter.web.catalogue import Catalogue, Words
 from newsletter.web.forms import Form, has_controls
@@ -49,8 +50,8 @@ class PreferencesView:
 
     @property
     def address(self) -> str:
-        """The whole address: the page is its owner's."""
-        return self.stored.address
+        """The address as its owner recognises it: links are forwarded along with a mail."""
+        return mask_address(self.stored.address)
 
     @property
     def name(self) -> str:

@@ -13,10 +13,10 @@ from starlette.responses import PlainTextResponse, Response
 
 from newsletter.audience.consent import MembershipStatus, Origin
 from newsletter.audience.joining import UNDO_WITHIN, undo_leaving
+from newsletter.audience.leaving import Click, leave_together
 from newsletter.audience.subscribers import unsubscribe
 from newsletter.audience.tokens import Purpose
 from newsletter.web.forms import Form, form_body, one_of, read_form
-from newsletter.web.one_click import Click, leave_together
 from newsletter.web.shown_lists import last_left, statuses_of
 from newsletter.web.site import Site, Visit, find_returning
 

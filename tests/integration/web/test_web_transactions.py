@@ -12,9 +12,9 @@ from sqlalchemy import Connection
 from tests.builders import Stage
 
 from newsletter.audience.consent import Origin
+from newsletter.audience.leaving import Click, leave_together
 from newsletter.audience.subscribers import unsubscribe
 from newsletter.errors import TryAgainLater
-from newsletter.web.one_click import Click, leave_together
 from newsletter.web.transactions import Transactions
 
 
