@@ -13,6 +13,7 @@ from newsletter.cli.workspace import Workspace
 from newsletter.errors import NewsletterError, Place
 
 DEMO_MARK = ".newsletter-demo"
+DEMO_PAGES = "http://127.0.0.1:8000"
 DEMO_LIST = "daily"
 
 
@@ -90,7 +91,8 @@ def demo(
     from newsletter.cli.console import say
 
     _clear_demo(directory)
-    _make_workspace(directory, _SETTINGS)
+    # The links in its mails lead to the pages on this machine, once they are served.
+    _make_workspace(directory, _SETTINGS.replace("https://news.example.org", DEMO_PAGES))
     (directory / DEMO_MARK).touch()
     workspace = Workspace(config=directory / "newsletter.toml")
     try:
@@ -137,6 +139,8 @@ def _send_demo(workspace: Workspace, directory: Path, *, as_json: bool) -> None:
     request = freeze_request(
         workspace, workspace.mailing_list(DEMO_LIST), prepared, again=False, start=None
     )
+    say("the pages behind its links (join, leave, preferences, past issues):")
+    say(f"  newsletter --config {directory / 'newsletter.toml'} serve, then open {DEMO_PAGES}")
     campaign = freeze(workspace.database, request, workspace.clock.now(), actor=workspace.actor)
     say(f"sending it as campaign {campaign} into {directory / 'outbox'}")
     run_campaign(workspace, campaign, as_json=as_json)
@@ -202,6 +206,11 @@ security = "starttls"
 # username = "…"
 # The password comes from the environment (NEWSLETTER_DELIVERY__SMTP__PASSWORD) or a 0600 file:
 # password_file = "smtp.password"
+
+[web]
+# 'newsletter serve' listens here; a proxy that speaks https stands before it (docs/pages.md).
+host = "127.0.0.1"
+port = 8000
 
 [delivery.sendgrid]
 # The key comes from NEWSLETTER_DELIVERY__SENDGRID__API_KEY or a 0600 file:
