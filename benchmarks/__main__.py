@@ -1,6 +1,6 @@
 """`make bench`: prints a table; numbers worth keeping go to benchmarks/README.md by hand.
 
-`python -m benchmarks smtp sendgrid ledger dkim rendering audience command` runs only those named.
+`python -m benchmarks smtp sendgrid ledger dkim rendering audience one_click command` runs only those named.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from tests.fakes.mailings import a_mailing
 from benchmarks.dkim import dkim
 from benchmarks.ledger import ledger_at_scale
 from benchmarks.measuring import say, seconds
+from benchmarks.one_click import one_click
 from benchmarks.sendgrid import sendgrid
 from benchmarks.smtp import smtp
 from newsletter.audience.imports import ImportPolicy, import_subscribers
@@ -106,6 +107,7 @@ PARTS: dict[str, Callable[[], None]] = {
     "dkim": dkim,
     "rendering": rendering,
     "audience": audience,
+    "one_click": one_click,
     "command": command,
 }
 

@@ -48,6 +48,8 @@ def configure_logs(*, level: str = "warning", as_json: bool = False) -> None:
     """Send structured logs to standard error; called once by the composition root."""
     # The client of SendGrid logs whole requests, key included, at DEBUG: never let it.
     logging.getLogger("python_http_client").setLevel(logging.CRITICAL)
+    # A broken form is answered; its bytes are nobody's business here.
+    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
     renderer: Any = (
         structlog.processors.JSONRenderer()
         if as_json

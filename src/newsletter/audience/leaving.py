@@ -19,19 +19,18 @@ class Click:
 
     subscriber: int
     list_id: int
-    at: datetime
     origin: Origin
 
 
-def leave_together(connection: Connection, clicks: Sequence[Click]) -> None:
+def leave_together(connection: Connection, clicks: Sequence[Click], at: datetime) -> None:
     """Do for each click what `unsubscribe` does, in two statements for each list.
 
+    `at` is taken inside the transaction: who was claimed while a click waited left after that (I3).
     Who left already, or clicks twice, is left as they are (C2). Up to a few hundred at once.
     """
     of_list: defaultdict[int, dict[int, Click]] = defaultdict(dict)
     for click in clicks:
         of_list[click.list_id].setdefault(click.subscriber, click)
-    at = max(click.at for click in clicks)
     for list_id, leaving in of_list.items():
         # By the primary key; who does not stand on the list any more is not returned.
         left = connection.execute(

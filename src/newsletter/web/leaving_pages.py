@@ -34,6 +34,10 @@ class _Stand:
 def router(site: Site) -> APIRouter:
     """Return the pages of this group."""
     routes = APIRouter()
+    clock = site.office.clock
+
+    def leave_now(connection: Connection, clicks: list[Click]) -> None:
+        leave_together(connection, clicks, clock.now())
 
     @routes.get("/u/{token}")
     async def leave_page(request: Request, token: str) -> Response:
@@ -54,11 +58,10 @@ def router(site: Site) -> APIRouter:
     async def leave(request: Request, token: str) -> Response:
         filled = await read_form(request)
         claims = site.claims(Purpose.UNSUBSCRIBE, token)
-        now = site.office.clock.now()
         if _is_one_click(filled):
             origin = site.origin(request, "one-click", "/u")
-            click = Click(claims.subscriber, claims.list_id, now, origin)
-            await site.transactions.write_together(leave_together, click)
+            click = Click(claims.subscriber, claims.list_id, origin)
+            await site.transactions.write_together(leave_now, click)
             return PlainTextResponse("You are unsubscribed.\n")
         if filled.text("leave") not in ("list", "all"):
             raise HTTPException(400)
@@ -66,14 +69,15 @@ def router(site: Site) -> APIRouter:
         visit = await site.visit(Purpose.UNSUBSCRIBE, token)
         origin = site.origin(request, "page", "/u")
         left_at = await site.transactions.write(
-            lambda connection: _leave(connection, visit, list_id, now, origin)
+            # The time inside the transaction, as for one-click: a claim may have come before (I3).
+            lambda connection: _leave(connection, visit, list_id, clock.now(), origin)
         )
         return site.pages.render(
             "left.html",
             site.words(request, visit),
             visit=visit,
             everything=list_id is None,
-            undo=_undo_link(site, visit, list_id, left_at, now),
+            undo=_undo_link(site, visit, list_id, left_at, clock.now()),
         )
 
     @routes.get("/r/{token}")

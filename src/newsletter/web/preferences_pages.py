@@ -150,9 +150,10 @@ async def _save(site: Site, request: Request, visit: Visit, filled: Form) -> _Do
         return "saved", errors
     wanted = {int(number) for number in filled.all("list") if _is_number(number)}
     origin = site.origin(request, "preferences", "/p", words("preferences.consent"), words.language)
-    now = site.office.clock.now()
 
     def save(connection: Connection) -> None:
+        # Inside the transaction: who was claimed while this waited left after that (I3).
+        now = site.office.clock.now()
         found = _stored(site, connection, visit)
         change_details(connection, visit.reader.id, now, details)
         choose_lists(connection, found, wanted, now, origin=origin)

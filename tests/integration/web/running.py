@@ -120,7 +120,9 @@ def running_app(
     woken: list[None] = []
     made = replace(an_office(stage, settings, lambda: woken.append(None)), **office)
     app = create_app(made)
-    listening = socket.create_server(("127.0.0.1", 0))
+    # Named as TCP: only then does asyncio switch off Nagle's wait of 40 ms for each answer.
+    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listening.bind(("127.0.0.1", 0))
     url = f"http://127.0.0.1:{listening.getsockname()[1]}"
     serving = uvicorn.Server(
         uvicorn.Config(

@@ -85,8 +85,8 @@ def test_leaving_together_does_what_leaving_alone_does(stage: Stage) -> None:
     with stage.database.write() as connection:
         unsubscribe(connection, 1, stage.list_id, now, origin)
         unsubscribe(connection, 2, stage.list_id, now, origin)
-        clicks = [Click(n, stage.list_id, now, origin) for n in (2, 3, 3, 99)]
-        leave_together(connection, [*clicks, Click(4, 77, now, origin)])
+        clicks = [Click(n, stage.list_id, origin) for n in (2, 3, 3, 99)]
+        leave_together(connection, [*clicks, Click(4, 77, origin)], now)
 
     with stage.database.read() as connection:
         stands = connection.exec_driver_sql(
