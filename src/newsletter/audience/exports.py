@@ -1,22 +1,30 @@
-"""Lists as files: streamed, and safe to open in a spreadsheet (E8)."""
+"""Lists as files: streamed, safe to open in a spreadsheet (E8), and importable again.
+
+A CSV export that is imported again changes nothing: the quote before what could be a formula is
+taken away, `status` keeps away who left, and `since` is not read.
+"""
 
 from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, TextIO
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, bindparam, select
 
-from newsletter.storage.tables import memberships, subscribers
+from newsletter.audience.csv_columns import ATTRIBUTE_PREFIX, SUBSCRIBER_COLUMNS
+from newsletter.audience.eligibility import field_name
+from newsletter.audience.spreadsheets import spreadsheet_safe
+from newsletter.storage.tables import memberships, subscriber_tags, subscribers
 
-_COLUMNS = ("email", "name", "timezone", "language", "status", "since")
+__all__ = ["export_csv", "export_jsonl", "spreadsheet_safe"]
 
+_COLUMNS = ("email", "name", "timezone", "language", "tags", "status", "since")
+_PAGE = 2000
+"""Subscribers read together with their tags."""
 
-def spreadsheet_safe(value: str) -> str:
-    """Return a cell that no spreadsheet takes for a formula: a quote before what could be one."""
-    return f"'{value}" if value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
+Person = Mapping[str, Any]
 
 
 def export_csv(connection: Connection, list_id: int, file: TextIO) -> None:
@@ -24,33 +32,49 @@ def export_csv(connection: Connection, list_id: int, file: TextIO) -> None:
 
     Two passes: the first finds the attributes, so that memory does not grow with the list.
     """
-    extra: dict[str, None] = {}
-    for row in _rows(connection, list_id):
-        extra.update(dict.fromkeys(row.attributes or {}))
+    extra = _attribute_names(connection, list_id)
     writer = csv.writer(file)
-    writer.writerow([*_COLUMNS, *map(spreadsheet_safe, extra)])
-    for row in _rows(connection, list_id):
-        attributes = row.attributes or {}
-        cells = [*_fixed(row).values(), *(attributes.get(key) for key in extra)]
+    writer.writerow([*_COLUMNS, *(spreadsheet_safe(_heading(name)) for name in extra)])
+    for person in _people(connection, list_id):
+        attributes = person["attributes"]
+        fixed = {**person, "tags": "; ".join(person["tags"])}
+        cells = [*(fixed[name] for name in _COLUMNS), *(attributes.get(name) for name in extra)]
         writer.writerow(["" if c is None else spreadsheet_safe(str(c)) for c in cells])
 
 
 def export_jsonl(connection: Connection, list_id: int, file: TextIO) -> None:
     """Write one JSON object a line."""
-    for row in _rows(connection, list_id):
-        document = {**_fixed(row), "attributes": row.attributes or {}}
-        file.write(json.dumps(document, ensure_ascii=False) + "\n")
+    for person in _people(connection, list_id):
+        file.write(json.dumps(person, ensure_ascii=False) + "\n")
 
 
-def _fixed(row: Row[*tuple[Any, ...]]) -> dict[str, Any]:
-    since = f"{row.changed_at:%Y-%m-%dT%H:%M:%SZ}"
-    values = (row.address, row.name, row.timezone, row.language, row.status, since)
-    return dict(zip(_COLUMNS, values, strict=True))
+def _heading(attribute: str) -> str:
+    """Return an attribute's heading, so that an import reads it as that attribute."""
+    plain = attribute.strip().lower()
+    taken = SUBSCRIBER_COLUMNS.field_of(plain) is not None or plain in SUBSCRIBER_COLUMNS.ignored
+    # Parts of a name are read as such, and kept as attributes just the same.
+    if plain in ("first_name", "last_name") or not (taken or plain.startswith(ATTRIBUTE_PREFIX)):
+        return attribute
+    return ATTRIBUTE_PREFIX + field_name(attribute)
 
 
-def _rows(connection: Connection, list_id: int) -> Iterator[Row[*tuple[Any, ...]]]:
+def _attribute_names(connection: Connection, list_id: int) -> list[str]:
+    query = (
+        select(subscribers.c.attributes)
+        .join(memberships, memberships.c.subscriber_id == subscribers.c.id)
+        .where(memberships.c.list_id == list_id)
+        .order_by(subscribers.c.id)
+    )
+    names: dict[str, None] = {}
+    for (attributes,) in connection.execution_options(yield_per=_PAGE).execute(query):
+        names.update(dict.fromkeys(attributes or ()))
+    return list(names)
+
+
+def _people(connection: Connection, list_id: int) -> Iterator[Person]:
     query = (
         select(
+            subscribers.c.id,
             subscribers.c.address,
             subscribers.c.name,
             subscribers.c.timezone,
@@ -60,7 +84,39 @@ def _rows(connection: Connection, list_id: int) -> Iterator[Row[*tuple[Any, ...]
             memberships.c.changed_at,
         )
         .join(memberships, memberships.c.subscriber_id == subscribers.c.id)
-        .where(memberships.c.list_id == list_id)
-        .order_by(subscribers.c.id)
+        # Walks the members of the list in the order of their key.
+        .where(memberships.c.list_id == list_id, memberships.c.subscriber_id > bindparam("after"))
+        .order_by(memberships.c.subscriber_id)
+        .limit(_PAGE)
     )
-    yield from connection.execution_options(yield_per=1000).execute(query)
+    after = -1
+    while rows := connection.execute(query, {"after": after}).fetchall():
+        after = rows[-1].id
+        tags = _tags_between(connection, rows[0].id, after)
+        for row in rows:
+            yield _person(row, tags.get(row.id, []))
+
+
+def _tags_between(connection: Connection, first: int, last: int) -> dict[int, list[str]]:
+    found: dict[int, list[str]] = {}
+    rows = connection.execute(
+        select(subscriber_tags.c.subscriber_id, subscriber_tags.c.tag)
+        .where(subscriber_tags.c.subscriber_id.between(first, last))
+        .order_by(subscriber_tags.c.subscriber_id, subscriber_tags.c.tag)
+    )
+    for subscriber, tag in rows:
+        found.setdefault(subscriber, []).append(tag)
+    return found
+
+
+def _person(row: Row[*tuple[Any, ...]], tags: list[str]) -> Person:
+    return {
+        "email": row.address,
+        "name": row.name,
+        "timezone": row.timezone,
+        "language": row.language,
+        "tags": tags,
+        "status": row.status,
+        "since": row.changed_at.isoformat(timespec="seconds").replace("+00:00", "Z"),
+        "attributes": row.attributes or {},
+    }

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from newsletter.cli.options import Json
+from newsletter.cli.importing import Format
+from newsletter.cli.options import Json, read_pairs
+from newsletter.cli.refusals import RefusalFile, Refusals
 from newsletter.cli.workspace import Workspace
+from newsletter.errors import EXIT_REFUSED
+
+if TYPE_CHECKING:
+    from newsletter.audience.address import Address as PersonAddress
 
 app = typer.Typer(help="Suppressions: list, add, lift, import, export.")
 
@@ -71,15 +77,35 @@ def add(context: typer.Context, address: Address, note: Note = None, as_json: Js
 
 @app.command()
 def lift(
-    context: typer.Context, address: Address, note: Note = None, as_json: Json = False
+    context: typer.Context,
+    address: Address,
+    note: Note = None,
+    ask: Annotated[
+        bool,
+        typer.Option("--ask", help="Write a letter; confirming it lifts the suppression. --list."),
+    ] = False,
+    list_name: Annotated[
+        str | None, typer.Option("--list", "-l", help="With --ask: the list they join by it.")
+    ] = None,
+    as_json: Json = False,
 ) -> None:
-    """Lift a suppression; refused for complaints and erasures, which need a new double opt-in."""
+    """Lift a suppression; one for a complaint or an erasure only by asking the person (--ask)."""
     from newsletter.audience.address import parse_address
     from newsletter.audience.suppressions import lift_suppression
     from newsletter.cli.console import answer, answer_json
+    from newsletter.errors import UsageError
 
     workspace: Workspace = context.obj
     parsed, keys = parse_address(address), workspace.keys
+    if ask != (list_name is not None):
+        raise UsageError("--ask and --list belong together", fix="add --ask --list NAME")
+    if list_name is not None:
+        letter = _ask(workspace, parsed, list_name, note)
+        if as_json:
+            answer_json({"address": parsed.text, "suppressed": True, "letter": letter})
+        else:
+            answer(f"{parsed.text} gets a letter ({letter}); confirming it lifts the suppression")
+        return
     with workspace.database.write() as connection:
         lift_suppression(
             connection,
@@ -95,39 +121,123 @@ def lift(
         answer(f"{parsed.text} may be mailed again")
 
 
+def _ask(workspace: Workspace, address: PersonAddress, list_name: str, note: str | None) -> str:
+    """Write the letter and send it where nobody else does; returns what became of it."""
+    from newsletter.audience.consent import Origin
+    from newsletter.audience.joining import JoinRequest, invite_back
+    from newsletter.audience.suppressions import suppression_of
+    from newsletter.cli.letters import build_carrier
+    from newsletter.errors import AudienceError
+    from newsletter.storage.audit import record_audit
+
+    mailing_list, keys = workspace.mailing_list(list_name), workspace.keys
+    with workspace.database.write() as connection:
+        now = workspace.clock.now()
+        reason = suppression_of(connection, keys, address)
+        if reason is None:
+            raise AudienceError(
+                "this address is not suppressed",
+                fix="newsletter subscribers add, or let them use the form",
+            )
+        request = JoinRequest(address, mailing_list.id, Origin("operator", wording=note))
+        invite_back(connection, request, keys, now, lifts=True)
+        record_audit(
+            connection,
+            now,
+            actor=workspace.actor,
+            action="suppression.ask",
+            subject=f"suppression {keys.hash_address(address.key)[:16]}",
+            detail={"reason": reason, "list": list_name, "note": note},
+        )
+    done = build_carrier(workspace).deliver_due()
+    if done.problem is not None:
+        raise done.problem
+    return "accepted" if done.counts.get("accepted") else "waits"
+
+
 @app.command("import")
 def import_(
     context: typer.Context,
-    file: Annotated[Path, typer.Argument(help="CSV: email, optionally reason and date.")],
+    file: Annotated[
+        Path, typer.Argument(help="CSV: email or key; optionally reason, date and note.")
+    ],
+    mapping: Annotated[
+        list[str] | None,
+        typer.Option("--map", metavar="FIELD=COLUMN", help="Which column is which (repeat)."),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would happen and write nothing.")
+    ] = False,
+    refusals_file: RefusalFile = None,
     as_json: Json = False,
 ) -> None:
-    """Suppress every address of a CSV file, all or nothing."""
-    from newsletter.audience.suppressions import import_suppressions
-    from newsletter.cli.console import answer, answer_json, say
+    """Suppress every address of a CSV file, in one transaction: all valid rows, or nothing.
+
+    Reasons are understood in the words of other providers. Exit code 1 when a row was refused.
+    """
+    from newsletter.audience.suppression_files import import_suppressions
+    from newsletter.cli.console import Progress, answer, answer_json, say
+    from newsletter.cli.files import writing_text
 
     workspace: Workspace = context.obj
-    report = import_suppressions(
-        workspace.database, workspace.keys, file, workspace.clock, actor=workspace.actor
-    )
+    with (
+        writing_text(refusals_file) as written,
+        Progress(f"importing {file.name}") as bar,
+    ):
+        refusals, erasures = Refusals(written if refusals_file else None), list[bool]()
+        report = import_suppressions(
+            workspace.database,
+            workspace.keys,
+            file,
+            workspace.clock,
+            actor=workspace.actor,
+            mapping=read_pairs(mapping or []),
+            dry_run=dry_run,
+            progress=bar.show,
+            on_open=refusals.begin,
+            on_refusal=refusals.take,
+            on_erased=lambda _connection: erasures.append(True),
+        )
+    if erasures:
+        _erase_again(workspace)
+    for warning in report.warnings:
+        say(f"warning: {warning}")
     if as_json:
-        answer_json(asdict(report))
-        return
-    answer(
-        f"{report.added} suppressed, {report.known} known before, {len(report.refusals)} refused"
-    )
-    for refusal in report.refusals:
-        say(f"{file}:row {refusal.row}: {refusal.problem}")
+        answer_json({**asdict(report), **refusals.document()})
+    else:
+        refusals.say(file)
+        if dry_run:
+            for title, meaning in report.columns.items():
+                answer(f"  column '{title}' is {meaning or 'left out'}")
+        answer(
+            f"{report.added} {'would be ' if dry_run else ''}suppressed, {report.known} known "
+            f"before, {report.duplicate} twice in the file, {report.refused} refused"
+        )
+    if refusals.count:
+        raise typer.Exit(EXIT_REFUSED)
+
+
+def _erase_again(workspace: Workspace) -> None:
+    """Forget who is a subscriber here and was erased by the file's word (C15)."""
+    from newsletter.audience.erasing import erase_again
+    from newsletter.cli.console import say
+
+    now, actor = workspace.clock.now(), workspace.actor
+    if count := erase_again(workspace.database, workspace.keys, now, actor=actor):
+        say(f"{count} people of the file were erased here too; then: newsletter db compact")
 
 
 @app.command()
 def export(
     context: typer.Context,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="File (default: stdout).")] = None,
+    form: Annotated[Format, typer.Option("--format", help="csv or jsonl.")] = Format.CSV,
 ) -> None:
-    """Export suppressions as CSV: hash, reason, date, note."""
-    from newsletter.audience.suppressions import export_suppressions
+    """Export suppressions: hash, reason, date, note; the CSV imports again."""
+    from newsletter.audience.suppression_files import export_csv, export_jsonl
     from newsletter.cli.files import writing_text
 
     workspace: Workspace = context.obj
+    write = export_csv if form is Format.CSV else export_jsonl
     with writing_text(out) as file, workspace.database.read() as connection:
-        export_suppressions(connection, file)
+        write(connection, file)

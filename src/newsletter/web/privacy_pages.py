@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
-from datetime import datetime
-from typing import Any
 
 from fastapi import APIRouter
-from sqlalchemy import Connection
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from newsletter.audience.privacy import personal_data
 from newsletter.audience.tokens import Purpose
-from newsletter.delivery.reports import deliveries_of
+from newsletter.delivery.personal_data import whole_record
 from newsletter.errors import AudienceError
 from newsletter.web.forms import form_body, one_of, read_form
 from newsletter.web.site import ReaderGone, Site, Visit
-
-DELIVERIES_SHOWN = 10_000
 
 
 def router(site: Site) -> APIRouter:
@@ -30,8 +23,10 @@ def router(site: Site) -> APIRouter:
     @routes.get("/p/{token}/data")
     async def data(token: str) -> Response:
         visit = await site.visit(Purpose.PREFERENCES, token)
-        document = await site.transactions.read(lambda connection: _data(site, connection, visit))
-        text = json.dumps(document, ensure_ascii=False, indent=2, default=_plain)
+        document = await site.transactions.read(
+            lambda connection: whole_record(connection, visit.reader.id, site.office.keys)
+        )
+        text = json.dumps(document, ensure_ascii=False, indent=2)
         return Response(
             text + "\n",
             media_type="application/json",
@@ -74,15 +69,3 @@ def _delete_page(site: Site, request: Request, visit: Visit, *, unsure: bool = F
         unsure=unsure,
         preferences=site.link(Purpose.PREFERENCES, visit),
     )
-
-
-def _data(site: Site, connection: Connection, visit: Visit) -> dict[str, Any]:
-    sent = deliveries_of(connection, visit.reader.id, limit=DELIVERIES_SHOWN)
-    return {
-        **personal_data(connection, visit.reader.id, site.office.keys),
-        "deliveries": [asdict(received) for received in sent],
-    }
-
-
-def _plain(value: object) -> str:
-    return value.isoformat() if isinstance(value, datetime) else str(value)

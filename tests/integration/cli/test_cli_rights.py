@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,39 @@ def test_who_was_erased_or_left_after_a_backup_is_so_after_its_restore(desk: Des
     assert shown["memberships"][0]["status"] == "unsubscribed"
     assert [c["act"] for c in shown["consents"]] == ["granted", "withdrawn"]
     desk.run("verify")
+
+
+def test_an_operator_gives_a_reader_all_that_is_known(desk: Desk) -> None:
+    desk.run("subscribers", "export", "--one", "reader1@example.org", "--out", "one.json")
+    desk.run("subscribers", "export", code=2)
+
+    record = json.loads((desk.folder / "one.json").read_text(encoding="utf-8"))
+
+    assert record["address"] == "reader1@example.org"
+    assert record["consents"][0]["act"] == "granted"
+
+
+def test_a_complaint_is_lifted_only_by_asking_the_person(desk: Desk) -> None:
+    (desk.folder / "complaints.csv").write_text("email,reason\neve@example.org,complaint\n")
+    desk.run("suppressions", "import", "complaints.csv")
+    refused = desk.run("suppressions", "lift", "eve@example.org", code=1)
+
+    asked = desk.json("suppressions", "lift", "eve@example.org", "--ask", "--list", "daily")
+
+    assert "--ask" in refused.stderr
+    assert asked["letter"] == "accepted"
+    (letter,) = (desk.folder / "outbox").rglob("*.eml")
+    assert b"eve@example.org" in letter.read_bytes()
+    assert desk.json("subscribers", "show", "eve@example.org")["suppressed"] == "complaint"
+
+
+def test_importing_erasures_erases_who_is_here(desk: Desk) -> None:
+    (desk.folder / "gone.csv").write_text("email,reason\nreader2@example.org,erased\n")
+
+    desk.run("suppressions", "import", "gone.csv")
+
+    story = desk.json("subscribers", "show", "reader2@example.org")
+    assert (story["suppressed"], story["subscriber"]) == ("erased", None)
 
 
 def test_compacting_tells_what_it_did(desk: Desk) -> None:

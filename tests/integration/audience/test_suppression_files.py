@@ -1,0 +1,173 @@
+"""Suppressions from and to files, in the words of other providers, on both databases (C10, E10)."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from datetime import UTC, datetime
+
+import pytest
+from sqlalchemy import Connection
+from tests.builders import KEYS
+from tests.integration.audience.conftest import Importer
+
+from newsletter.audience.address import parse_address
+from newsletter.audience.import_rows import Refusal
+from newsletter.audience.suppression_files import (
+    SuppressionImport,
+    export_csv,
+    export_jsonl,
+    import_suppressions,
+)
+from newsletter.audience.suppressions import (
+    SuppressionReason,
+    add_suppression,
+    list_suppressions,
+    suppression_of,
+)
+from newsletter.errors import ImportRefused
+
+
+def take(
+    importer: Importer, data: str | bytes, **given: object
+) -> tuple[SuppressionImport, list[Refusal]]:
+    path = importer.stage.folder / "stop.csv"
+    path.write_bytes(data.encode() if isinstance(data, str) else data)
+    refusals: list[Refusal] = []
+    report = import_suppressions(
+        importer.stage.database,
+        KEYS,
+        path,
+        importer.stage.clock,
+        actor="me",
+        on_refusal=refusals.append,
+        **given,  # type: ignore[arg-type]
+    )
+    return report, refusals
+
+
+def reason_of(importer: Importer, address: str) -> str | None:
+    with importer.stage.database.read() as connection:
+        return suppression_of(connection, KEYS, parse_address(address))
+
+
+def test_suppressions_come_with_reason_date_and_note(anywhere: Importer) -> None:
+    report, refusals = take(
+        anywhere,
+        "E-mail;Type;Created at;Comment\n"
+        "a@example.org;Spam Report;2026-01-02;'=note\n"
+        "b@example.org;hard_bounce;2026-01-02T10:00:00+02:00;\n"
+        "c@example.org;;1767348000;\n"
+        "A@example.org;manual;;\n"
+        "nope;;;\n"
+        "d@example.org;because;;\n"
+        "e@example.org;manual;yesterday;\n"
+        "f@example.org;manual;2036-01-01;\n"
+        "g@example.org\n",
+    )
+
+    assert (report.added, report.known, report.duplicate, report.refused) == (3, 0, 1, 5)
+    assert report.rows == 9
+    assert [(r.row, r.code) for r in refusals] == [
+        (6, "no-at"),
+        (7, "reason"),
+        (8, "date"),
+        (9, "date"),
+        (10, "ragged"),
+    ]
+    assert reason_of(anywhere, "A@example.org") == "complaint"
+    assert reason_of(anywhere, "c@example.org") == "manual"
+    with anywhere.stage.database.read() as connection:
+        rows = {row.reason: row for row in list_suppressions(connection, limit=10)}
+    assert rows["complaint"].note == "=note"
+    assert rows["hard_bounce"].at == datetime(2026, 1, 2, 8, tzinfo=UTC)
+    assert rows["manual"].at == datetime(2026, 1, 2, 10, tzinfo=UTC)
+
+
+def test_what_is_stored_already_keeps_its_reason(anywhere: Importer) -> None:
+    with anywhere.stage.database.write() as connection:
+        now = anywhere.stage.clock.now()
+        address = parse_address("a@example.org")
+        add_suppression(connection, KEYS, address, SuppressionReason.COMPLAINT, now, actor="me")
+
+    report, _ = take(anywhere, "email,reason\na@example.org,manual\nb@example.org,bounced\n")
+
+    assert (report.added, report.known) == (1, 1)
+    assert reason_of(anywhere, "a@example.org") == "complaint"
+
+
+def test_a_dry_run_counts_and_writes_nothing(anywhere: Importer) -> None:
+    report, _ = take(anywhere, "email\na@example.org\n", dry_run=True)
+
+    assert (report.added, report.columns) == (1, {"email": "email"})
+    assert reason_of(anywhere, "a@example.org") is None
+
+
+def test_an_export_comes_back_unchanged_and_elsewhere_complete(anywhere: Importer) -> None:
+    take(anywhere, "email,reason,at,note\na@example.org,spam,2026-01-02,-x\nb@example.org,gdpr,,\n")
+    exported = io.StringIO()
+    with anywhere.stage.database.read() as connection:
+        export_csv(connection, exported)
+        before = list_suppressions(connection, limit=10)
+
+    again, _ = take(anywhere, exported.getvalue())
+    with anywhere.stage.database.write() as connection:
+        connection.exec_driver_sql("DELETE FROM suppressions")
+    anew, _ = take(anywhere, exported.getvalue())
+
+    assert (again.added, again.known) == (0, 2)
+    assert anew.added == 2
+    with anywhere.stage.database.read() as connection:
+        assert list_suppressions(connection, limit=10) == before
+
+
+def test_json_lines_hold_the_same(importer: Importer) -> None:
+    take(importer, "email,reason,at\na@example.org,spam,2026-01-02\n")
+    buffer = io.StringIO()
+
+    with importer.stage.database.read() as connection:
+        export_jsonl(connection, buffer)
+
+    document = json.loads(buffer.getvalue())
+    assert (document["reason"], document["at"]) == ("complaint", "2026-01-02T00:00:00Z")
+
+
+def test_erasures_are_told_inside_the_transaction(importer: Importer) -> None:
+    seen: list[int] = []
+
+    def erase(connection: Connection) -> None:
+        count = connection.exec_driver_sql("SELECT count(*) FROM suppressions").scalar_one()
+        seen.append(count)
+
+    take(importer, "email,reason\na@example.org,erased\n", on_erased=erase)
+    take(importer, "email,reason\nb@example.org,manual\n", on_erased=erase)
+
+    assert seen == [1]
+
+
+def test_keys_that_we_did_not_write_are_refused(importer: Importer) -> None:
+    good = hashlib.sha256(b"x").hexdigest()
+    report, refusals = take(importer, f"key\n{good.upper()}\nabc\n")
+
+    assert (report.added, [(r.row, r.code) for r in refusals]) == (1, [(3, "key")])
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"name\nx\n", "there is no column of addresses"),
+        (b"\x1f\x8b\x08\x00", "a gzip archive"),
+        (b'email\n"a', "never closed"),
+    ],
+)
+def test_a_file_that_is_none_is_refused(importer: Importer, data: bytes, words: str) -> None:
+    with pytest.raises(ImportRefused, match=words):
+        take(importer, data)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "cp1252"])
+def test_other_encodings_are_read(importer: Importer, encoding: str) -> None:
+    report, _ = take(importer, "email;note\na@example.org;José\n".encode(encoding))
+
+    assert report.added == 1
