@@ -1,6 +1,7 @@
 """`make bench`: prints a table; numbers worth keeping go to benchmarks/README.md by hand.
 
-`python -m benchmarks smtp sendgrid ledger dkim rendering audience one_click command` runs only those named.
+`python -m benchmarks smtp sendgrid ledger dkim rendering imports one_click command`
+runs only those named.
 """
 
 from __future__ import annotations
@@ -9,22 +10,20 @@ import gc
 import logging
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
 import structlog
-from tests.builders import KEYS, Stage
 from tests.fakes.mailings import a_mailing
 
 from benchmarks.dkim import dkim
+from benchmarks.imports import imports
 from benchmarks.ledger import ledger_at_scale
 from benchmarks.measuring import say, seconds
 from benchmarks.one_click import one_click
 from benchmarks.sendgrid import sendgrid
 from benchmarks.smtp import smtp
-from newsletter.audience.imports import ImportPolicy, import_subscribers
 from newsletter.clock import SystemClock
 from newsletter.digest.parser import load
 from newsletter.rendering.mime import MessageTemplate
@@ -67,29 +66,6 @@ def rendering() -> None:
     )
 
 
-def audience() -> None:
-    """Import of a CSV, validated and deduplicated."""
-    clock = SystemClock()
-    with tempfile.TemporaryDirectory() as folder:
-        stage = Stage(Path(folder), clock, readers=0)  # type: ignore[arg-type]
-        file = Path(folder) / "people.csv"
-        rows = "\n".join(f"reader{n}@example.org,Reader {n},Europe/Paris" for n in range(ROWS))
-        file.write_text(f"email,name,timezone\n{rows}\n")
-        spent = seconds(
-            lambda: import_subscribers(
-                stage.database,
-                file,
-                "daily",
-                consent="b",
-                actor="b",
-                keys=KEYS,
-                clock=clock,
-                policy=ImportPolicy(),
-            )
-        )
-    say(f"import of a CSV of {ROWS:,} rows", f"{ROWS / spent:,.0f} rows/s")
-
-
 def command() -> None:
     """How long the help takes."""
     words = [sys.executable, "-m", "newsletter", "--help"]
@@ -106,7 +82,7 @@ PARTS: dict[str, Callable[[], None]] = {
     "ledger": ledger_at_scale,
     "dkim": dkim,
     "rendering": rendering,
-    "audience": audience,
+    "imports": imports,
     "one_click": one_click,
     "command": command,
 }

@@ -173,7 +173,7 @@ def _exceptions() -> tuple[DeliveryState, ...]:
 def _write_csv(workspace: Workspace, campaign: int, path: Path) -> int:
     import csv
 
-    from newsletter.audience.exports import spreadsheet_safe
+    from newsletter.audience.spreadsheets import spreadsheet_safe
     from newsletter.delivery.reports import DeliveryRow, delivery_rows
     from newsletter.errors import NewsletterError, Place
 

@@ -6,7 +6,7 @@ import pytest
 from tests.builders import KEYS
 from tests.integration.audience.conftest import Importer
 
-from newsletter.audience import import_applying
+from newsletter.audience import import_applying, import_staging
 from newsletter.audience.address import parse_address
 from newsletter.audience.consent import Origin
 from newsletter.audience.import_staging import Staging
@@ -151,6 +151,26 @@ def test_people_of_a_small_file_are_numbered_in_its_order(anywhere: Importer) ->
     assert [row[0] for row in found] == ["zoe@example.org", "ada@example.org", "mia@example.org"]
 
 
+def test_people_of_a_large_file_are_numbered_by_address_within_blocks(
+    anywhere: Importer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(import_staging, "BLOCK", 4)
+    names = ["zoe", "mia", "ada", "tom", "lea", "ben", "kim"]
+
+    report, _ = anywhere.take("email\n" + "".join(f"{name}@example.org\n" for name in names))
+
+    found = anywhere.rows(
+        "SELECT s.address FROM subscribers s JOIN memberships m ON m.subscriber_id = s.id"
+        " JOIN consents c ON c.subscriber_id = s.id ORDER BY s.id"
+    )
+    # Blocks are counted from 0: three people, then four.
+    assert [str(row[0]).partition("@")[0] for row in found] == [
+        *("ada", "mia", "zoe"),
+        *("ben", "kim", "lea", "tom"),
+    ]
+    assert report.counts["added"] == 7
+
+
 def test_who_subscribes_while_the_file_is_read_is_not_overwritten(
     anywhere: Importer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -214,7 +234,6 @@ def test_a_known_reader_joins_a_second_list_with_evidence_of_its_own(anywhere: I
             actor="test",
         )
     anywhere.take("email\na@example.org\n")
-    anywhere.rows("SELECT 1")
     path = stage.folder / "people.csv"
     from newsletter.audience.imports import ImportPolicy, import_subscribers
 

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from itsdangerous import URLSafeSerializer
 
 from newsletter.audience.address import _PLAIN, AddressRefused, parse_address
-from newsletter.audience.exports import spreadsheet_safe
 from newsletter.audience.keys import Keys, create_keys, load_keys, rotate_signing_key
+from newsletter.audience.spreadsheets import spreadsheet_safe
 from newsletter.audience.tokens import Purpose, TokenClaims, TokenSigner
 from newsletter.errors import ConfigurationError
 
