@@ -49,16 +49,22 @@ def record_consent(
     connection: Connection, subscriber: int, list_id: int, act: Act, at: datetime, *, origin: Origin
 ) -> None:
     """Append one row."""
-    connection.execute(
-        insert(consents).values(
-            subscriber_id=subscriber,
-            list_id=list_id,
-            act=act.value,
-            how=origin.how,
-            source=origin.source,
-            wording=origin.wording,
-            version=origin.version,
-            network=origin.network,
-            at=at,
-        )
-    )
+    row = consent_row(subscriber, list_id, act, at, origin=origin)
+    connection.execute(insert(consents).values(row))
+
+
+def consent_row(
+    subscriber: int, list_id: int, act: Act, at: datetime, *, origin: Origin
+) -> dict[str, object]:
+    """Return a row of evidence, for those who append many at once."""
+    return {
+        "subscriber_id": subscriber,
+        "list_id": list_id,
+        "act": act.value,
+        "how": origin.how,
+        "source": origin.source,
+        "wording": origin.wording,
+        "version": origin.version,
+        "network": origin.network,
+        "at": at,
+    }

@@ -18,7 +18,6 @@ from newsletter.audience.eligibility import field_name
 from newsletter.audience.spreadsheets import spreadsheet_safe
 from newsletter.storage.tables import memberships, subscriber_tags, subscribers
 
-
 _COLUMNS = ("email", "name", "timezone", "language", "tags", "status", "since")
 _PAGE = 2000
 """Subscribers read together with their tags."""

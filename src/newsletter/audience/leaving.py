@@ -9,7 +9,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, insert, update
 
-from newsletter.audience.consent import Act, MembershipStatus, Origin
+from newsletter.audience.consent import Act, MembershipStatus, Origin, consent_row
 from newsletter.storage.tables import consents, memberships
 
 
@@ -43,20 +43,9 @@ def leave_together(connection: Connection, clicks: Sequence[Click], at: datetime
             .values(status=MembershipStatus.UNSUBSCRIBED.value, changed_at=at, paused_until=None)
             .returning(memberships.c.subscriber_id)
         ).scalars()
-        rows = [_row(leaving[subscriber], at) for subscriber in left]
+        rows = [
+            consent_row(subscriber, list_id, Act.WITHDRAWN, at, origin=leaving[subscriber].origin)
+            for subscriber in left
+        ]
         if rows:
             connection.execute(insert(consents), rows)
-
-
-def _row(click: Click, at: datetime) -> dict[str, object]:
-    return {
-        "subscriber_id": click.subscriber,
-        "list_id": click.list_id,
-        "act": Act.WITHDRAWN.value,
-        "how": click.origin.how,
-        "source": click.origin.source,
-        "wording": click.origin.wording,
-        "version": click.origin.version,
-        "network": click.origin.network,
-        "at": at,
-    }
