@@ -30,9 +30,10 @@ class Reader:
     javascript: bool = True
 
 
-@pytest.fixture(scope="session")
+# Of a module and no longer: while the driver runs, no test of its thread can begin an event loop.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """One browser for all tests; skipped with the command that installs it where there is none."""
+    """One browser for the tests; skipped with the command that installs it where there is none."""
     if CHROMIUM is None:
         pytest.skip("needs a browser: apt-get install chromium")
     with sync_playwright() as playwright:

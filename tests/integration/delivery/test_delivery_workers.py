@@ -136,12 +136,15 @@ def test_two_workers_that_wait_already_share_a_campaign_and_everybody_has_it_onc
 ) -> None:
     yard = make_yard()
     workers = [yard.start_worker(), yard.start_worker()]
+    # Held back until the slower one has begun too.
+    yard.smtp.delay = 0.5
 
     yard.send()
 
+    assert within(40, lambda: set(yard.shares()) == {worker.pid for worker in workers})
+    yard.smtp.delay = 0.02
     assert within(40, lambda: yard.status() == "sent")
     assert yard.received() == everybody()
-    assert set(yard.shares()) == {worker.pid for worker in workers}
     assert yard.desk.run("verify")
     said = [stop(worker) for worker in workers]
     assert all("campaign_begun" in words and "campaign_left" in words for words in said)
