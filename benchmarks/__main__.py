@@ -1,6 +1,6 @@
 """`make bench`: prints a table; numbers worth keeping go to benchmarks/README.md by hand.
 
-`python -m benchmarks smtp sendgrid ledger dkim rendering imports one_click command`
+`python -m benchmarks smtp sendgrid ledger dkim rendering imports one_click bounces command`
 runs only those named.
 """
 
@@ -17,6 +17,7 @@ from statistics import median
 import structlog
 from tests.fakes.mailings import a_mailing
 
+from benchmarks.bounces import bounces
 from benchmarks.dkim import dkim
 from benchmarks.imports import imports
 from benchmarks.ledger import ledger_at_scale
@@ -84,6 +85,7 @@ PARTS: dict[str, Callable[[], None]] = {
     "rendering": rendering,
     "imports": imports,
     "one_click": one_click,
+    "bounces": bounces,
     "command": command,
 }
 

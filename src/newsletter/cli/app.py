@@ -14,6 +14,7 @@ import typer
 
 from newsletter import __version__
 from newsletter.cli import (
+    bounces,
     campaigns,
     db,
     digests,
@@ -81,6 +82,7 @@ app.add_typer(subscribers.app, name="subscribers")
 app.add_typer(suppressions.app, name="suppressions")
 app.add_typer(segments.app, name="segments")
 app.add_typer(letters.app, name="letters")
+app.add_typer(bounces.app, name="bounces")
 app.add_typer(domains.app, name="domains")
 app.command()(doctor.doctor)
 app.command()(verify.verify)

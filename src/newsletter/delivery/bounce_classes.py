@@ -86,7 +86,7 @@ class TextRule:
     example: str
 
 
-_WHO = r"(user|recipient|mailbox|address|account|alias|addressee|person|customer)s?"
+_WHO = r"(user|recipient|mailbox|address|account|alias|addressee|person|customer)(?:e?s)?"
 
 # Ours first, then what passes: a text that speaks of both must not suppress anybody.
 TEXT_RULES: tuple[TextRule, ...] = (
@@ -127,8 +127,12 @@ TEXT_RULES: tuple[TextRule, ...] = (
     TextRule(
         r"\b(mailbox|account|user|recipient|inbox|storage)\b.{0,40}\b(full|exceed(s|ed)?)\b"
         r"|\bquota\b.{0,20}\bexceed(s|ed)?\b|\bexceed(s|ed|ing)?\b.{0,30}\bquota\b"
-        r"|\bover ?-?(its |the )?quota\b|\binsufficient (\w{1,20} )?(space|storage)\b"
-        r"|\bboîte (aux lettres )?pleine\b|\bpostfach (ist )?voll\b|\bbuz[oó]n lleno\b",
+        r"|\bover ?-?(its |the )?quota\b|\bquota (exceeded|violation)\b|\bstorage allocation\b"
+        r"|\b(insufficient|not enough|out of|no) (\w{1,20} )?(space|storage)\b"
+        r"|\bboîte (aux lettres )?pleine\b|\bpostfach (ist )?voll\b|\bbuz[oó]n lleno\b"
+        r"|\bcasella (è )?piena\b|\bcaixa (de correio )?cheia\b|переполнен"
+        r"|(メールボックス|容量|ボックス).{0,12}(一杯|いっぱい|超え|超過|オーバー|不足)"
+        r"|(邮箱|郵箱|信箱|空间|空間).{0,8}(已满|已滿|不足|超出)|용량.{0,4}초과",
         _SOFT,
         "552 The mailbox is over quota",
     ),
@@ -157,23 +161,28 @@ TEXT_RULES: tuple[TextRule, ...] = (
     ),
     TextRule(
         rf"\b{_WHO}\b[ :,.<>\"'()…]{{0,6}}(name |address |email )?"
-        r"(?:(?:is|was|has|does|do|could|can|been) ?)*"
-        r"(no[tn]?[ -]?(be )?(found|known|exist(s|ent|ing)?|listed|valid|active|here)\b"
+        r"(?:(?:is|was|were|has|does|do|could|can|been) ?)*"
+        r"(no[tn]?[ -]?(be )?"
+        r"(found|known|exist(s|ent|ing)?|listed|valid|active|here|recogni[sz]ed|located)\b"
         r"|n't exist\b|unknown\b|invalid\b|unrecogni[sz]ed\b)",
         _HARD,
         "550 Recipient address rejected: User unknown in local recipient table",
     ),
     TextRule(
         r"\b(unknown|invalid|unrecogni[sz]ed|non-?existent|bad|illegal|no such|no valid"
-        rf"|not an? (valid|known))[ -](local |email |mail ?)?({_WHO}|rcpt|destination|person)\b"
+        rf"|not an? (valid|known))[ -](local |virtual |email |mail ?)?"
+        rf"({_WHO}|rcpt|destination|person|local[ -]?part)\b"
         rf"|\bno ({_WHO}) (here|by that|with that|of that|found)\b"
         r"|\bcontain a valid address\b|\brecipnotfound\b"
-        r"|\bnot listed in (the )?(\w{1,20} ){0,4}(directory|address book)\b",
+        r"|\bnot listed in (the )?([\w&]{1,20} ){0,4}(directory|address book)\b"
+        rf"|\b{_WHO}\b.{{0,60}}\b(could|can|was|were)(n['’]t| ?not) (be )?(found|located)\b"
+        r"|\b(doesn['’]t|does not) have an? .{0,40}\b(account|mailbox)\b",
         _HARD,
         "550 No such user here",
     ),
     TextRule(
-        rf"\b({_WHO}|employee|e?mail)\b.{{0,60}}\bno longer\b",
+        rf"\b({_WHO}|employee|e?mail)\b.{{0,60}}\bno longer\b"
+        rf"|\b{_WHO}\b.{{0,40}}\bhas (been )?(moved|changed)\b",
         _HARD,
         "550 Recipient no longer on server",
     ),
@@ -185,10 +194,22 @@ TEXT_RULES: tuple[TextRule, ...] = (
         "550 This mailbox is disabled",
     ),
     TextRule(
+        rf"\bnot our customer\b|\bno {_WHO} named\b|\bno local {_WHO}\b|\bnobody (here )?by that\b"
+        rf"|\b({_WHO}|person) has left\b|\bno longer (an? )?(employee|employed|works?|with us)\b"
+        rf"|\b(wrong|incorrect|unregistered|misspelled) (e-?mail )?{_WHO}\b"
+        rf"|\b{_WHO}\b.{{0,40}}\bnot (registered|present in (the )?directory)\b"
+        rf"|\b(unable|failed) to (find|locate) (the )?{_WHO}\b|\bd(oe|o)sn['’]?t exist\b",
+        _HARD,
+        "550 No user named Ada is here",
+    ),
+    TextRule(
         r"\b(host|domain)( name)?[ :,.<>\"'()…]{0,6}(?:(?:is|was|does|could) ?)*"
         r"(not (be )?(found|exist|known)|unknown|non-?existent)\b|\bnxdomain\b|\bnull mx\b"
-        r"|\bno (mx|smtp service)\b|\bdoes(n't| not) exist\b"
-        r"|\b(unknown|no such|unrouteable|unroutable) (mail )?(host|domain|address)\b",
+        r"|\b(no|not a) valid (mail )?(host|domain)\b|\bmail server for .{1,80} unknown\b"
+        r"|\bdomain does not accept (e?mail|messages)\b|\bcannot find (a |any )?mail exchanger"
+        r"|\bno (mx|smtp service)\b|\bdoes(n't| not) exist\b|\bfind any host named\b"
+        r"|\b(unknown|no such|unrouteable|unroutable|non-?existent) (mail )?"
+        r"(host|domain|address|destination)s?\b",
         _HARD,
         "550 Host or domain name not found",
     ),
@@ -204,6 +225,22 @@ TEXT_RULES: tuple[TextRule, ...] = (
         r"\b(desconocido|no existe|inexistente|sconosciuto|inesistente)\b",
         _HARD,
         "550 Adresse de destinataire inconnue",
+    ),
+    TextRule(
+        r"\b(adresse|destinataire)\b.{0,60}\b(introuvable|n['’]existe pas)\b"
+        r"|\b(adresse|empfänger|benutzer|postfach)\b.{0,60}\bnicht (gefunden|vorhanden|bekannt)\b"
+        r"|\b(usuári[oa]|endereço|destinatário|caixa)\b.{0,60}"
+        r"\b(não existe|desconhecid[oa]|inválid[oa])"
+        r"|\b(indirizzo|casella|utente|direcci[oó]n|correo)\b.{0,60}"
+        r"\b(non (esiste|valid[oa]|trovat[oa])|no (existe|se encontr[oó])|inesistente)"
+        r"|(пользовател|адрес|ящик|получател).{0,40}(не (найден|существует)|несуществующ|неизвест)"
+        r"|(не существует|нет такого|несуществующ).{0,40}(пользовател|адрес|ящик)"
+        r"|(ユーザ|宛先|あて先|受信者|アドレス|メールボックス|ディレクトリ|リスト).{0,30}"
+        r"(存在しません|見つかりません|ありません|不明|無効|登録されていません)"
+        r"|(用户|用戶|帐号|账号|邮箱|收件人|地址).{0,10}(不存在|无效|無效|未找到)"
+        r"|(사용자|수신자|주소|계정).{0,20}(존재하지|찾을 수 없|없습니다)",
+        _HARD,
+        "550 L'adresse que vous avez entrée est introuvable",
     ),
 )
 """The first row whose words are found counts."""
@@ -221,6 +258,26 @@ _TEMPORARY = range(420, 500)
 """Replies of SMTP that mean later; the statuses of HTTP below speak of a call, not of a person."""
 
 _Parts = tuple[str, str, str]
+
+
+def classes_in(text: str) -> tuple[BounceClass, ...]:
+    """Return every class that known words of a text speak of, the one that counts first.
+
+    Empty where no row of `TEXT_RULES` is found. At most `LONGEST_TEXT` characters are looked at.
+    """
+    text = _without_names(" ".join(text[:LONGEST_TEXT].split()).lower())
+    found = [becomes for words, becomes in _text_patterns() if words.search(text)]
+    return tuple(dict.fromkeys(found))
+
+
+def status_is_vague(status: str | None) -> bool:
+    """Return whether a status leaves the verdict to the words: none at all, or a generic one."""
+    parts = _parts(status)
+    if parts is None:
+        return True
+    if parts[0] == "4":
+        return parts[1:] == ("0", "0")
+    return next((rule.vague for rule in STATUS_RULES if _fits(rule, parts, "")), True)
 
 
 def bounce_class(status: str | None, code: int | None, text: str) -> BounceClass:
@@ -266,12 +323,15 @@ def _fits(rule: StatusRule, parts: _Parts, text: str) -> bool:
 
 
 def _by_text(text: str) -> BounceClass | None:
-    if "@" in text or "://" in text:
-        text = _NAMES.sub("…", text)
+    text = _without_names(text)
     for words, becomes in _text_patterns():
         if words.search(text):
             return becomes
     return None
+
+
+def _without_names(text: str) -> str:
+    return _NAMES.sub("…", text) if "@" in text or "://" in text else text
 
 
 @lru_cache(maxsize=1)

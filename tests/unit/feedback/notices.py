@@ -192,9 +192,9 @@ NOTICES: tuple[Notice, ...] = (
     Notice(
         "sendmail transcript",
         plain(
-            "The original message was received at Tue, 24 Nov 2026 06:00:00 GMT\nfrom localhost\n\n"
+            "The original message was received at Tue, 24 Nov 2026\nfrom localhost\n\n"
             "   ----- The following addresses had permanent fatal errors -----\n<ada@example.net>\n"
-            "\n   ----- Transcript of session follows -----\n... while talking to in.example.net.:\n"
+            "\n   ----- Transcript of session follows -----\n... while talking to in.example.net:\n"
             ">>> RCPT To:<ada@example.net>\n<<< 550 5.1.1 <ada@example.net>... User unknown\n"
             "550 <ada@example.net>... User unknown\n\n   ----- Unsent message follows -----"
         ),
@@ -231,7 +231,7 @@ NOTICES: tuple[Notice, ...] = (
     Notice(
         "old exchange",
         plain(
-            "Your message\n\n  To:      ada@example.net\n  Subject: The Daily\n  Sent:    Tue, 24 Nov"
+            "Your message\n\n  To:      ada@example.net\n  Subject: The Daily\n  Sent:    24 Nov"
             " 2026\n\ndid not reach the following recipient(s):\n\nada@example.net on Tue, 24 Nov "
             "2026 06:00:01 +0000\n    The recipient name is not recognized\n\tThe MTS-ID of the "
             "original message is: c=us;a= ;p=org;l=EX-1\n    MSEXCH:IMS:ORG:SITE:EX 0 (000C05A6) "
@@ -281,10 +281,11 @@ NOTICES: tuple[Notice, ...] = (
         "messaging server, text only",
         plain(
             "This report relates to a message you sent with the following header fields:\n\n  "
-            "Message-id: <1@example.org>\n  To: ada@example.net\n\nYour message cannot be delivered "
-            "to the following recipients:\n\n  Recipient address: ada@example.net\n  Reason: Remote "
-            "SMTP server has rejected address\n  Diagnostic code: smtp;550 5.1.1 "
-            "<ada@example.net>... User Unknown\n  Remote system: dns;in.example.net",
+            "Message-id: <1@example.org>\n  To: ada@example.net\n\nYour message cannot be "
+            "delivered to the following recipients:\n\n  Recipient address: "
+            "ada@example.net\n  Reason: Remote SMTP server has rejected address\n  "
+            "Diagnostic code: smtp;550 5.1.1 <ada@example.net>... "
+            "User Unknown\n  Remote system: dns;in.example.net",
             subject="Delivery Notification: Delivery has failed",
             sender="Internet Mail Delivery <postmaster@example.net>",
         ),
@@ -367,8 +368,8 @@ NOTICES: tuple[Notice, ...] = (
         plain(
             "Your message could not be sent.\nA transcript of the attempts to send the message "
             "follows.\nThe number of attempts made: 1\nAddressed To: ada@example.net\n\nTue 24 Nov "
-            "2026 06:00:02 +0000\nFailed to send to identified host,\nada@example.net: [192.0.2.9], "
-            "550 ada@example.net... No such user\n--- Message non-deliverable.",
+            "2026\nFailed to send to identified host,\nada@example.net: [192.0.2.9], 550 "
+            " ada@example.net... No such user\n--- Message non-deliverable.",
             subject="Message could not be delivered",
         ),
         "hard",
@@ -489,6 +490,164 @@ NOTICES: tuple[Notice, ...] = (
         ADA,
     ),
     Notice(
+        "activehunter",
+        plain(
+            "  ----- The following addresses had permanent fatal errors -----\n\n"
+            ">>> ada@example.net <ada@example.net>\n\n   ----- original message -----\n\n"
+            "550 sorry, no mailbox here by that name (#5.1.1 - chkusr)",
+            subject="Delivery failure",
+        ),
+        "hard",
+        ADA,
+        "5.1.1",
+    ),
+    Notice(
+        "james",
+        plain(
+            "Hi. This is the James mail server at mx.example.net.\nI'm afraid I wasn't able to "
+            "deliver your message to the following addresses.\nThis is a permanent error; I've "
+            "given up. Below I include the list of\nrecipients and the reason why I was unable to "
+            "deliver your message.\n\nFailed recipient(s):\nada@example.net\n\nError message:\n"
+            "550 - Requested action not taken: no such user here",
+            sender="postmaster@example.net",
+            subject="[BOUNCE]",
+        ),
+        "hard",
+        ADA,
+    ),
+    Notice(
+        "server message",
+        plain(
+            "-------server message\n550 5.1.1 unknown user <ada@example.net>\n\n"
+            "-------original mail info",
+            sender="Mailer Daemon <postmaster@example.net>",
+            subject="failure notice",
+        ),
+        "hard",
+        ADA,
+        "5.1.1",
+    ),
+    Notice(
+        "sendmail, remote protocol error",
+        plain(
+            "   ----- Transcript of session follows -----\nWhile talking to in.example.net:\n>>> "
+            "RCPT To:<ada@example.net>\n<<< 550 User unknown\n554 <ada@example.net>... Remote "
+            "protocol error\n\n   ----- Unsent message follows -----",
+            subject="Returned mail: Remote protocol error",
+        ),
+        "hard",
+        ADA,
+    ),
+    Notice(
+        "gmail, address not found",
+        report(
+            failed("5.1.1", "550-5.1.1 The email account that you tried to reach does not exist."),
+            words="** Address not found **\n\nYour message wasn't delivered to ada@example.net "
+            "because the address couldn't be found.",
+        ),
+        "hard",
+        ADA,
+        "5.1.1",
+    ),
+    Notice(
+        "a group that may not exist",
+        plain(
+            "Hello daily@example.org,\n\nWe're writing to let you know that the group you tried to "
+            "contact (readers) may not exist, or you may not have permission to post "
+            "messages to it.\n",
+            subject="Delivery Status Notification (Failure)",
+            headers="X-Failed-Recipients: readers@example.net\n",
+        ),
+        "soft",
+        ("readers@example.net",),
+    ),
+    Notice(
+        "the reason in the subject",
+        plain("\n", subject="DELIVERY FAILURE: User ada (ada@example.net) not listed in Directory"),
+        "hard",
+        ADA,
+    ),
+    Notice(
+        "delivery failed after many attempts",
+        plain(
+            "Delivery failed 20 attempts: ada@example.net\n\nOriginal message follows.",
+            sender="Postmaster <postmaster@example.net>",
+            subject="Undeliverable Mail",
+        ),
+        "soft",
+        ADA,
+    ),
+    Notice(
+        "outlook, delivery failed",
+        plain(
+            "This is an automatically generated Delivery Status Notification.\n\nDelivery to the "
+            "following recipients failed.\n\n       ada@example.net\n",
+            sender="postmaster@example.net",
+            subject="Delivery Status Notification (Failure)",
+        ),
+        "soft",
+        ADA,
+    ),
+    Notice(
+        "a list manager refuses",
+        plain(
+            "You are not a member of this mailing list <readers@example.net>, so your message was "
+            "rejected.\n",
+            sender="readers-admin@example.net (list manager)",
+            subject="Your message was rejected",
+        ),
+        "soft",
+        ("readers@example.net",),
+    ),
+    Notice(
+        "status part without a recipient",
+        report("Action: failed\nStatus: 5.1.1\n", words="<ada@example.net>: unknown user"),
+        "hard",
+        ADA,
+        "5.1.1",
+    ),
+    Notice(
+        "status part, local recipient",
+        report(
+            "Final-Recipient: LOCAL;<ada>\nOriginal-Recipient: rfc822;ada@example.net\n"
+            "Action: failed\nStatus: 5.1.1\n"
+        ),
+        "hard",
+        ADA,
+        "5.1.1",
+    ),
+    Notice(
+        "status part of RFC 6533",
+        report(failed("5.1.1", "550 unknown")).replace(
+            b"message/delivery-status", b"message/global-delivery-status"
+        ),
+        "hard",
+        ADA,
+        "5.1.1",
+    ),
+    Notice(
+        "french exchange",
+        plain(
+            "Échec de la remise pour ces destinataires ou groupes :\n\nada@example.net<mailto:"
+            "ada@example.net>\nL'adresse de messagerie que vous avez entrée est introuvable.",
+            sender="postmaster@example.net",
+            subject="Non remis : The Daily",
+        ),
+        "hard",
+        ADA,
+    ),
+    Notice(
+        "markup only",
+        plain(
+            "<html><head><style>p {}</style></head><body><p>Your message could not be delivered to"
+            "</p><p>ada@example.net</p><p>550 5.2.2 Mailbox full</p></body></html>",
+            subject="Undeliverable",
+        ).replace(b"text/plain", b"text/html"),
+        "soft",
+        ADA,
+        "5.2.2",
+    ),
+    Notice(
         "status part, hard", report(failed("5.1.1", "550 5.1.1 User unknown")), "hard", ADA, "5.1.1"
     ),
     Notice(
@@ -596,5 +755,6 @@ def complaint(kind: str, *, extra: str = "Original-Rcpt-To: ada@example.net\n") 
 def reply(*, subject: str = "Re: The Daily", headers: str = "", body: str = "I am away.") -> bytes:
     """Return a mail of a reader or of their machine."""
     return (
-        f"From: Ada <ada@example.net>\nTo: daily@example.org\nSubject: {subject}\n{headers}\n{body}\n"
+        "From: Ada <ada@example.net>\nTo: daily@example.org\n"
+        f"Subject: {subject}\n{headers}\n{body}\n"
     ).encode()

@@ -7,15 +7,15 @@ import tracemalloc
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.unit.feedback.notices import NOTICES, complaint
 
 from newsletter.feedback.bounces import parse_bounce
-from newsletter.feedback.reading import LONGEST_MAIL
 from newsletter.feedback.report_model import Report
 
 SECONDS = 1.0
+"""Of this process: what else a machine does is no failure."""
 MAILS = [notice.mail for notice in NOTICES] + [complaint("abuse")]
 
 _edit = st.tuples(
@@ -24,9 +24,14 @@ _edit = st.tuples(
     st.one_of(
         st.binary(max_size=40),
         st.sampled_from(
-            [b"\n", b"\n\n", b"--frontier\n", b"\r", b"\0", b"=?utf-8?b?", b"\x1b$B", b"<", b"@"]
-            + [b"Content-Type: message/rfc822\n\n", b"Content-Type: multipart/mixed; boundary=x\n"]
-            + [b"charset=punycode", b"Content-Transfer-Encoding: base64\n", b"Final-Recipient:"]
+            [
+                *(b"\n", b"\n\n", b"--frontier\n", b"\r", b"\0", b"=?utf-8?b?", b"\x1b$B", b"<"),
+                b"Content-Type: message/rfc822\n\n",
+                b"Content-Type: multipart/mixed; boundary=x\n",
+                b"Content-Transfer-Encoding: base64\n",
+                b"charset=punycode",
+                b"Final-Recipient:",
+            ]
         ),
     ),
 )
@@ -42,29 +47,33 @@ def spoilt(mail: bytes, edits: list[tuple[float, int, bytes]]) -> bytes:
 
 def within_bounds(mail: bytes) -> Report:
     """Parse, and hold it to its time; the document is always whole."""
-    start = time.perf_counter()
+    start = time.process_time()
     read = parse_bounce(mail)
-    assert time.perf_counter() - start < SECONDS
+    assert time.process_time() - start < SECONDS
     document = read.document()
     assert set(document) == {"kind", "recipients", "status", "reason", "diagnostic"}
     return read
 
 
+@settings(max_examples=150)
 @given(st.sampled_from(MAILS), st.lists(_edit, max_size=8))
 def test_a_spoilt_notice_never_raises(mail: bytes, edits: list[tuple[float, int, bytes]]) -> None:
     within_bounds(spoilt(mail, edits))
 
 
+@settings(max_examples=150)
 @given(st.binary(max_size=2000))
 def test_random_bytes_never_raise(mail: bytes) -> None:
     within_bounds(mail)
 
 
+@settings(max_examples=150)
 @given(st.sampled_from(MAILS), st.floats(0, 1))
 def test_a_mail_cut_anywhere_never_raises(mail: bytes, where: float) -> None:
     within_bounds(mail[: int(len(mail) * where)])
 
 
+@settings(max_examples=150)
 @given(st.data(), st.lists(_edit, max_size=6))
 def test_a_spoilt_sample_never_raises(
     data: st.DataObject, edits: list[tuple[float, int, bytes]]
@@ -77,50 +86,55 @@ def test_a_spoilt_sample_never_raises(
 
 
 HEAD = b"Return-Path: <>\nFrom: MAILER-DAEMON@a.example\nSubject: failure notice\n"
+TEXT = HEAD + b"\n"
+MIXED = HEAD + b"Content-Type: multipart/mixed; boundary=x\n\n"
 TEN = 10_000_000
 
 
 @pytest.mark.parametrize(
-    "mail",
+    ("start", "piece", "end"),
     [
-        HEAD + b"\n" + b"<a@b.example>: 550 5.1.1 no such user\n" * (TEN // 38),
-        HEAD + b"\n" + b"a" * TEN,
-        HEAD + b"\n" + b"@" * TEN,
-        HEAD + b"\n" + b"a@" * (TEN // 2),
-        HEAD + b"\n" + b"\n" * TEN,
-        HEAD + b"\n" + b"550 " * (TEN // 4),
-        HEAD + b"\n" + b"5.1." * (TEN // 4),
-        HEAD + b"\n" + b"<style>" * (TEN // 7),
-        HEAD + b"Content-Type: text/html\n\n" + b"<style><p <" * (TEN // 11),
-        HEAD + b"Content-Type: text/plain" + b";" * TEN + b"\n\nx\n",
-        HEAD + b"Content-Type: text/plain;\n" + b" ;\n" * (TEN // 3) + b"\nx\n",
-        HEAD + b"X: y\n" * (TEN // 5) + b"\nx\n",
-        HEAD + b"Subject: " + b"=?utf-8?b?AAAA?= " * (TEN // 17) + b"\n\nx\n",
-        HEAD + b"Content-Type: multipart/mixed; boundary=x\n\n" + b"--x\n\n" * (TEN // 5),
-        HEAD
-        + b"Content-Type: multipart/mixed; boundary=x\n\n"
-        + b"--x\nContent-Type: multipart/mixed; boundary=x\n\n" * (TEN // 47),
-        b"".join(
-            b'Content-Type: multipart/mixed; boundary="%d"\n\n--%d\n' % (n, n)
-            for n in range(60_000)
+        (TEXT, b"<a@b.example>: 550 5.1.1 no such user\n", b""),
+        (TEXT, b"a", b""),
+        (TEXT, b"@", b""),
+        (TEXT, b"a@", b""),
+        (TEXT, b"a.", b""),
+        (TEXT, b"a@b.", b""),
+        (TEXT, b"\n", b""),
+        (TEXT, b"550 ", b""),
+        (TEXT, b"5.1.", b""),
+        (TEXT, b"<style>", b""),
+        (TEXT, b"received: x\n", b""),
+        (TEXT, b"original message\n", b""),
+        (TEXT, b"user ", b""),
+        (TEXT, b"will be delivered to ", b""),
+        (TEXT, "メールボックス".encode(), b""),
+        (TEXT + b'{"notificationType":', b"[", b""),
+        (TEXT + b'{"notificationType":', b'{"Message":"{', b""),
+        (HEAD + b"Content-Type: text/html\n\n", b"<style><p <", b""),
+        (HEAD + b"Content-Type: text/plain", b";", b"\n\nx\n"),
+        (HEAD + b"Content-Type: text/plain;\n", b" ;\n", b"\nx\n"),
+        (HEAD, b"X: y\n", b"\nx\n"),
+        (HEAD + b"To: ", b"a@b.example, ", b"\n\nx\n"),
+        (HEAD + b"Subject: ", b"=?utf-8?b?AAAA?= ", b"\n\nx\n"),
+        (MIXED, b"--x\n\n", b""),
+        (MIXED, b"--x\nContent-Type: multipart/mixed; boundary=x\n\n", b""),
+        (HEAD, b"Content-Type: message/rfc822\n\n", b""),
+        (
+            HEAD + b"Content-Type: message/delivery-status\n\n",
+            b"Final-Recipient: rfc822; a@b.example\nAction: failed\n\n",
+            b"",
         ),
-        HEAD + b"Content-Type: message/rfc822\n\n" * (TEN // 30),
-        HEAD
-        + b"Content-Type: message/delivery-status\n\n"
-        + b"Final-Recipient: rfc822; a@b.example\nAction: failed\n\n" * (TEN // 53),
-        HEAD + b"Content-Type: text/plain; charset=punycode\n\n" + b"a-" * (TEN // 2),
-        HEAD + b'\n{"notificationType":' + b"[" * TEN,
-        HEAD + b"\n" + b"received: x\n" * (TEN // 12),
-        HEAD + b"\n" + b"user " * (TEN // 5),
-        HEAD + b"\n" + ("メールボックス" * 300_000).encode(),
-        bytes(range(256)) * (TEN // 256),
+        (HEAD + b"Content-Type: text/plain; charset=punycode\n\n", b"a-", b""),
+        (b"", bytes(range(256)), b""),
     ],
-    ids=lambda mail: repr(mail[-30:]),
 )
-def test_ten_megabytes_of_junk_take_less_than_a_second_and_little_memory(mail: bytes) -> None:
-    read = within_bounds(mail)
+def test_ten_megabytes_of_junk_take_less_than_a_second_and_little_memory(
+    start: bytes, piece: bytes, end: bytes
+) -> None:
+    mail = start + piece * (TEN // len(piece)) + end
 
-    assert read.truncated or len(mail) <= LONGEST_MAIL
+    assert within_bounds(mail).truncated
 
     tracemalloc.start()
     try:
@@ -129,3 +143,9 @@ def test_ten_megabytes_of_junk_take_less_than_a_second_and_little_memory(mail: b
     finally:
         tracemalloc.stop()
     assert peak < 60_000_000
+
+
+def test_parts_within_parts_without_end_are_read_within_bounds() -> None:
+    piece = 'Content-Type: multipart/mixed; boundary="{0}"\n\n--{0}\n'
+
+    within_bounds("".join(piece.format(number) for number in range(60_000)).encode())

@@ -1,0 +1,78 @@
+"""`newsletter bounces`: what mail that came back says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from newsletter.cli.options import Json
+
+if TYPE_CHECKING:
+    from newsletter.feedback.report_model import Report
+
+app = typer.Typer(help="Mail that came back: bounces, complaints, automatic replies.")
+
+Files = Annotated[
+    list[Path], typer.Argument(metavar="FILE…", help="Mails as they came, one in each file.")
+]
+
+
+@app.callback()
+def group() -> None:
+    """Read mail that came back: bounces, complaints, automatic replies."""
+
+
+@app.command()
+def parse(files: Files, as_json: Json = False) -> None:
+    """Print the verdict on each file, in their order; nothing is stored or changed."""
+    import json
+
+    from newsletter.cli.console import answer, say
+    from newsletter.errors import NewsletterError
+    from newsletter.feedback.bounces import parse_bounce
+
+    unread = 0
+    for path in files:
+        try:
+            report = parse_bounce(_read(path))
+        except OSError as error:
+            unread += 1
+            say(f"error: {path}: cannot be read: {error.strerror or error}")
+            continue
+        if as_json:
+            answer(json.dumps(report.document(), ensure_ascii=False))
+        else:
+            _tell(path, report)
+    if unread:
+        raise NewsletterError(
+            f"{unread} of {len(files)} files could not be read",
+            fix="check their names and permissions; the others are done",
+        )
+
+
+def _read(path: Path) -> bytes:
+    """Read the part of a mail that is looked at, and one byte more to know that it is longer."""
+    from newsletter.feedback.reading import LONGEST_MAIL
+
+    with path.open("rb") as file:
+        return file.read(LONGEST_MAIL + 1)
+
+
+def _tell(path: Path, report: Report) -> None:
+    from newsletter.cli.console import answer
+
+    answer(f"{path}: {report.kind} ({report.reason}), by {', '.join(report.evidence)}")
+    for one in report.recipients:
+        status = " ".join(part for part in (str(one.kind), one.status) if part)
+        answer(
+            f"    {one.address or 'nobody named'}: {status} {_one_line(one.diagnostic)}".rstrip()
+        )
+    for name in report.identifiers.messages:
+        answer(f"    about delivery {name.campaign}-{name.subscriber} (not proven)")
+
+
+def _one_line(text: str) -> str:
+    # What others wrote must not steer the terminal.
+    return "".join(letter if letter.isprintable() else " " for letter in text)[:300]

@@ -1,0 +1,61 @@
+"""Finds what is ours in a mail that came back (D8): return path, Message-ID, ENVID, Feedback-ID.
+
+Anybody can write such a thing. Only the return path carries a proof, and only `ReturnPaths` with
+the operator's keys reads it.
+"""
+
+from __future__ import annotations
+
+import re
+
+from newsletter.delivery.return_paths import ReturnPaths
+from newsletter.feedback.addresses import addresses_in
+from newsletter.feedback.reading import Mail, text_headers
+from newsletter.feedback.report_model import Identifiers, MessageName
+from newsletter.providers.base import DeliveryId
+
+_OUR_PATH = re.compile(r"b\+[0-9]{1,18}-[0-9]{1,18}-[0-9a-f]{20}@[a-z0-9.-]{1,255}", re.IGNORECASE)
+_OUR_MESSAGE = re.compile(r"<([0-9]{1,18})\.([0-9]{1,18})\.([0-9a-f]{16,32})@[^<>\s@]{1,255}>")
+_MESSAGE_ID = re.compile(r"<[^<>\s]{1,300}@[^<>\s]{1,255}>")
+_ARRIVED_AT = ("delivered-to", "x-original-to", "envelope-to", "x-envelope-to", "to", "received")
+_RETURNED_PATH = ("return-path", "errors-to", "x-postfix-sender", "received")
+_MOST = 20
+
+
+def find_identifiers(mail: Mail, *, envelope_id: str = "", sender: str = "") -> Identifiers:
+    """Return every candidate, those of where the mail arrived first.
+
+    `envelope_id` is the report's Original-Envelope-Id, `sender` an ARF Original-Mail-From.
+    """
+    returned = text_headers(mail.returned)
+    places = [value for name in _ARRIVED_AT for value in mail.headers.all(name)]
+    places += [value for name in _RETURNED_PATH for value in returned.all(name)]
+    places += [sender, "\n".join(mail.statuses), mail.notice]
+    paths = [path for place in places for path in _OUR_PATH.findall(place)]
+    threads = [returned.first("message-id")]
+    threads += [mail.headers.first(name) for name in ("in-reply-to", "references")]
+    threads += ["\n".join(mail.feedback), mail.notice]
+    ids = [one for place in threads for one in _MESSAGE_ID.findall(place)]
+    named = [_OUR_MESSAGE.fullmatch(one) for one in ids]
+    return Identifiers(
+        return_paths=tuple(dict.fromkeys(path.lower() for path in paths))[:_MOST],
+        messages=tuple(
+            dict.fromkeys(MessageName(int(one[1]), int(one[2]), one[3]) for one in named if one)
+        )[:_MOST],
+        message_ids=tuple(dict.fromkeys(ids))[:_MOST],
+        envelope_ids=(envelope_id,) if envelope_id else (),
+        feedback_ids=returned.all("feedback-id")[:_MOST],
+    )
+
+
+def arrived_at(mail: Mail) -> frozenset[str]:
+    """Return the addresses, in lower case, that the mail itself went to."""
+    names = ("to", "cc", "delivered-to", "x-original-to", "envelope-to", "x-apparently-to", "from")
+    values = " ".join(value for name in names for value in mail.headers.all(name))
+    return frozenset(address.lower() for address in addresses_in(values))
+
+
+def proven_delivery(found: Identifiers, paths: ReturnPaths) -> DeliveryId | None:
+    """Return the one delivery that a return path proves; None for none, or for several."""
+    proven = {delivery for path in found.return_paths if (delivery := paths.read(path))}
+    return proven.pop() if len(proven) == 1 else None
