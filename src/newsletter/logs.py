@@ -24,13 +24,13 @@ def mask_address(address: str) -> str:
     return f"{local[:1]}…@{domain}" if at else "…"
 
 
-def place_of(error: Exception) -> str:
-    """Return where a fault of the program was met, as `module.py:12`.
+def place_of(error: Exception, *, steps: int = 1) -> str:
+    """Return where a fault of the program was met, as `module.py:12`, with the last steps to it.
 
     Its place and not its trace or words: those could show links and addresses (E9).
     """
-    frame = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{Path(frame.filename).name}:{frame.lineno}"
+    frames = traceback.extract_tb(error.__traceback__)[-steps:]
+    return " > ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in frames)
 
 
 def _mask(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -11,12 +11,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from json.encoder import encode_basestring_ascii
 from typing import NamedTuple
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from newsletter.audience.address import DISPOSABLE, ROLES, AddressRefused, parse_address
 from newsletter.audience.csv_reading import CsvFile, RawRow
 from newsletter.audience.spreadsheets import unprotected
 from newsletter.audience.tags import split_tags
+from newsletter.clock import is_zone
 from newsletter.errors import AudienceError
 from newsletter.logs import mask_address
 
@@ -235,11 +235,7 @@ def _attributes_of(file: CsvFile) -> list[tuple[int, str]]:
 
 
 def _zone(name: str) -> str | None:
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return None
-    return name
+    return name if is_zone(name) else None
 
 
 def _language(tag: str) -> str | None:

@@ -9,13 +9,13 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from sqlalchemy import ColumnElement, Connection, Row, func, insert, select, update
 
 from newsletter.audience.address import parse_address
 from newsletter.audience.consent import MembershipStatus
 from newsletter.audience.eligibility import count_selected, freeze_selection
+from newsletter.clock import is_zone
 from newsletter.errors import AudienceError
 from newsletter.storage.audit import record_audit
 from newsletter.storage.tables import lists, memberships
@@ -121,13 +121,10 @@ def _checked(given: Mapping[str, str | bool | None]) -> dict[str, Any]:
     for key in ("from_email", "reply_to"):
         if key in values:
             values[key] = parse_address(values[key]).text
-    if "timezone" in values:
-        try:
-            ZoneInfo(values["timezone"])
-        except (ZoneInfoNotFoundError, ValueError, OSError):
-            raise AudienceError(
-                f"unknown time zone '{values['timezone']}'", fix="use one like Europe/Paris"
-            ) from None
+    if "timezone" in values and not is_zone(values["timezone"]):
+        raise AudienceError(
+            f"unknown time zone '{values['timezone']}'", fix="use one like Europe/Paris"
+        )
     if "list_id" in values and not re.fullmatch(
         r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+", values["list_id"]
     ):

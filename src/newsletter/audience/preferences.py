@@ -7,7 +7,6 @@ import unicodedata
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from sqlalchemy import Connection, or_, select, update
 
@@ -25,6 +24,7 @@ from newsletter.audience.letters import (
 from newsletter.audience.subscribers import activate, unsubscribe
 from newsletter.audience.suppressions import suppression_of
 from newsletter.audience.tokens import TokenClaims
+from newsletter.clock import is_zone
 from newsletter.errors import AudienceError
 from newsletter.storage.audit import record_audit
 from newsletter.storage.tables import lists, memberships, subscribers
@@ -138,11 +138,8 @@ def _name(text: str) -> str:
 
 
 def _zone(zone: str) -> str:
-    try:
-        if zone:
-            ZoneInfo(zone)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise AudienceError("this time zone is not known", fix="use Europe/Paris") from None
+    if zone and not is_zone(zone):
+        raise AudienceError("this time zone is not known", fix="use Europe/Paris")
     return zone
 
 

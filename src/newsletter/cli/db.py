@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from newsletter.cli.options import Json, Yes
+from newsletter.cli.options import Json, Yes, confirm
 from newsletter.cli.workspace import Workspace
-from newsletter.errors import ConfigurationError, UsageError
+from newsletter.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from newsletter.delivery.holding import HeldReport
@@ -97,7 +96,7 @@ def restore(
     workspace: Workspace = context.obj
     settings = workspace.settings
     database = open_database(settings.database.url, root=settings.root)
-    _confirm(f"Replace the database by {file} and hold its unfinished campaigns?", yes=yes)
+    confirm(f"Replace the database by {file} and hold its unfinished campaigns?", yes=yes)
     done = restore_database(
         database,
         file,
@@ -171,21 +170,13 @@ def hold(context: typer.Context, yes: Yes = False, as_json: Json = False) -> Non
     from newsletter.delivery.holding import announce_copy
 
     workspace: Workspace = context.obj
-    _confirm("Hold every unfinished campaign until it is resumed by hand?", yes=yes)
+    confirm("Hold every unfinished campaign until it is resumed by hand?", yes=yes)
     report = announce_copy(workspace.database, workspace.clock.now(), workspace.actor)
     if as_json:
         answer_json(_report_json(report))
         return
     for line in report.lines():
         answer(line)
-
-
-def _confirm(question: str, *, yes: bool) -> None:
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise UsageError("nobody is here to confirm", fix="add --yes")
-    typer.confirm(question, abort=True, err=True)
 
 
 def _report_json(report: HeldReport) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
@@ -32,3 +33,12 @@ def read_pairs(pairs: list[str]) -> dict[str, str]:
             raise UsageError(f"'{pair}' is no pair", fix="write --map email='E-mail address'")
         found[field.strip()] = value.strip()
     return found
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Ask before something that cannot be undone; raises `UsageError` where nobody can answer."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise UsageError("nobody is here to confirm", fix="add --yes")
+    typer.confirm(question, abort=True, err=True)

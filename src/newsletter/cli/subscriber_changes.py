@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from newsletter.cli.options import Json, Yes
+from newsletter.cli.options import Json, Yes, confirm
 from newsletter.cli.workspace import Workspace
 from newsletter.errors import UsageError
 
@@ -172,10 +171,7 @@ def _confirmed(workspace: Workspace, address: str, *, yes: bool) -> int:
     parsed = parse_address(address)
     with workspace.database.read() as connection:
         subscriber = find_subscriber(connection, parsed).id
-    if not yes:
-        if not sys.stdin.isatty():
-            raise UsageError("nobody is here to confirm", fix="add --yes")
-        typer.confirm(f"Forget {parsed.text} for good?", abort=True, err=True)
+    confirm(f"Forget {parsed.text} for good?", yes=yes)
     return subscriber
 
 

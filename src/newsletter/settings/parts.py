@@ -8,7 +8,6 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Self
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
     AfterValidator,
@@ -20,14 +19,12 @@ from pydantic import (
     model_validator,
 )
 
+from newsletter.clock import is_zone
+
 
 def _zone(name: str) -> str:
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ValueError(
-            f"unknown time zone {name!r}; use an IANA name like Europe/Paris"
-        ) from None
+    if not is_zone(name):
+        raise ValueError(f"unknown time zone {name!r}; use an IANA name like Europe/Paris")
     return name
 
 

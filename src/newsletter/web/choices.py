@@ -5,15 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property, lru_cache
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+from zoneinfo import ZoneInfo, available_timezones
 
 from newsletter.audience.consent import MembershipStatus
 from newsletter.audience.preferences import LONGEST_NAME, Choice, Details, Preferences
+from newsletter.clock import is_zone
 from newsletter.logs import mask_address
 from newsletter.rendering.theme import format_date
 from newsletter.web.catalogue import Catalogue, Words
 from newsletter.web.forms import Form, has_controls
 
+LONGEST_ZONE = 64
+"""Characters; no zone of the database has more."""
 LONGEST_PAUSE = timedelta(days=5 * 365)
 _REGIONS = (
     *("Africa", "America", "Antarctica", "Arctic", "Asia"),
@@ -143,19 +146,11 @@ def read_details(filled: Form, words: Words) -> tuple[Details, dict[str, str]]:
     name, zone, language = (filled.text(field) for field in ("name", "timezone", "language"))
     if len(name) > LONGEST_NAME or has_controls(name):
         errors["name"] = words("field.name_wrong")
-    if zone and not _is_zone(zone):
+    if zone and not (len(zone) <= LONGEST_ZONE and is_zone(zone)):
         errors["timezone"] = words("field.timezone_wrong")
     if language and not (language.replace("-", "").isalnum() and _is_tag(language)):
         errors["language"] = words("field.language_wrong")
     return Details(name, zone, language), errors
-
-
-def _is_zone(zone: str) -> bool:
-    try:
-        ZoneInfo(zone)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return False
-    return len(zone) <= 64
 
 
 def _is_tag(language: str) -> bool:

@@ -6,16 +6,14 @@ Pure ASGI, so that nothing of a request is read before it is known to be small.
 from __future__ import annotations
 
 import asyncio
-import traceback
 from collections.abc import Callable
-from pathlib import Path
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from newsletter.logs import get_logger
+from newsletter.logs import get_logger, place_of
 
 LARGEST_BODY = 64 * 1024
 DRAINED = 1024 * 1024
@@ -149,15 +147,13 @@ def _again(body: bytes, receive: Receive) -> Receive:
 
 def _log(scope: Scope, error: Exception) -> None:
     """Tell where it happened; never the words of the error or the path: they may name a person."""
-    frames = traceback.extract_tb(error.__traceback__)
-    places = [f"{Path(frame.filename).name}:{frame.lineno}" for frame in frames[-4:]]
     page = scope["path"].strip("/").partition("/")[0]
     get_logger("web").error(
         "request_failed",
         method=scope["method"],
         page=f"/{page}" if page in _PAGES else "other",
         error=type(error).__name__,
-        at=" > ".join(places),
+        at=place_of(error, steps=4),
     )
 
 
