@@ -41,6 +41,8 @@ def keep_late(
         connection.execute(
             insert(events).values(
                 at=now,
+                received_at=now,
+                applied_at=now,
                 kind=f"late_{outcome.kind}",
                 campaign_id=campaign,
                 subscriber_id=outcome.delivery.subscriber,

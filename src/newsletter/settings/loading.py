@@ -24,6 +24,7 @@ from pydantic_settings import (
 )
 
 from newsletter.errors import ConfigurationError, Place
+from newsletter.settings.feedback_parts import AlertsPart, FeedbackPart
 from newsletter.settings.parts import (
     BrakesPart,
     DatabasePart,
@@ -52,6 +53,8 @@ class Settings(BaseSettings):
     sender: SenderPart = SenderPart()
     delivery: DeliveryPart = DeliveryPart()
     brakes: BrakesPart = BrakesPart()
+    feedback: FeedbackPart = FeedbackPart()
+    alerts: AlertsPart = AlertsPart()
     web: WebPart = WebPart()
     root: Path = Field(Path(), exclude=True)
     file: Path | None = Field(None, exclude=True)

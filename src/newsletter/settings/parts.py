@@ -51,7 +51,9 @@ Url = Annotated[str, AfterValidator(_url)]
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
 
 
-class _Part(BaseModel):
+class Part(BaseModel):
+    """One table of the settings: fixed once read, and closed to unknown keys."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=False)
 
 
@@ -78,7 +80,7 @@ class Security(StrEnum):
     NONE = "none"
 
 
-class NewsletterPart(_Part):
+class NewsletterPart(Part):
     """`[newsletter]`: who this newsletter is."""
 
     name: str = Field("Newsletter", min_length=1, max_length=200, description="Its name.")
@@ -98,7 +100,7 @@ class NewsletterPart(_Part):
     templates: Path = Field(Path("templates/email"), description="Folder of email templates.")
 
 
-class DatabasePart(_Part):
+class DatabasePart(Part):
     """`[database]`: where the ledger lives."""
 
     url: str = Field(
@@ -106,7 +108,7 @@ class DatabasePart(_Part):
     )
 
 
-class SenderPart(_Part):
+class SenderPart(Part):
     """`[sender]`: the From of every list that has none of its own."""
 
     from_name: str = Field("", description="Display name; empty: the newsletter's name.")
@@ -123,7 +125,7 @@ class SenderPart(_Part):
     )
 
 
-class OutboxPart(_Part):
+class OutboxPart(Part):
     """`[delivery.outbox]`: the folder that receives `.eml` files."""
 
     directory: Path = Field(Path("outbox"), description="Folder, one file for each delivery.")
@@ -138,7 +140,7 @@ class Auth(StrEnum):
     XOAUTH2 = "xoauth2"
 
 
-class SmtpPart(_Part):
+class SmtpPart(Part):
     """`[delivery.smtp]`: an SMTP server that takes our mail."""
 
     host: str = Field("localhost", description="Name or address of the server.")
@@ -186,7 +188,7 @@ class SmtpPart(_Part):
         return self
 
 
-class SendgridPart(_Part):
+class SendgridPart(Part):
     """`[delivery.sendgrid]`: SendGrid's API."""
 
     api_key: SecretStr | None = Field(None, description="Better in the environment.")
@@ -199,9 +201,13 @@ class SendgridPart(_Part):
     calls_in_flight: int = Field(4, ge=1, le=32, description="Calls at once.")
     timeout: Duration = Field(timedelta(seconds=30), description="Longest wait for an answer.")
     sandbox: bool = Field(False, description="Let SendGrid check and not deliver.")
+    webhook_public_key: str | None = Field(
+        None,
+        description="Verification key of the signed event webhook; none: the webhook is off.",
+    )
 
 
-class WarmUpPart(_Part):
+class WarmUpPart(Part):
     """`[delivery.warm_up]`: how many messages a day while a new sender gains its reputation."""
 
     start: date | None = Field(None, description="First day, in the newsletter's zone; none: off.")
@@ -212,7 +218,7 @@ class WarmUpPart(_Part):
     )
 
 
-class DeliveryPart(_Part):
+class DeliveryPart(Part):
     """`[delivery]`: which provider, and how."""
 
     provider: ProviderName = Field(ProviderName.OUTBOX, description="outbox, smtp or sendgrid.")
@@ -238,7 +244,7 @@ class DeliveryPart(_Part):
     sendgrid: SendgridPart = SendgridPart()
 
 
-class BrakesPart(_Part):
+class BrakesPart(Part):
     """`[brakes]`: what pauses a campaign, or holds a domain, by itself."""
 
     hard_bounce_rate: float = Field(
@@ -255,6 +261,10 @@ class BrakesPart(_Part):
         0.2, gt=0, le=1, description="More refusals than this share of a domain's last 50: hold it"
     )
     domain_hold: Duration = Field(timedelta(hours=1), description="for so long.")
+    complaint_rate: float = Field(
+        0.001, gt=0, le=1, description="More complaints than this share of those handed over pause,"
+    )
+    complaints_at_least: int = Field(3, ge=1, description="once there are so many of them.")
 
 
 class NetworkPolicy(StrEnum):
@@ -265,7 +275,7 @@ class NetworkPolicy(StrEnum):
     NONE = "none"
 
 
-class SignupLimitsPart(_Part):
+class SignupLimitsPart(Part):
     """`[web.limits]`: how often the public forms may be used (C17)."""
 
     per_network: int = Field(
@@ -278,7 +288,7 @@ class SignupLimitsPart(_Part):
     )
 
 
-class WebPart(_Part):
+class WebPart(Part):
     """`[web]`: the public pages that `newsletter serve` shows, and the file of signing keys."""
 
     host: str = Field("127.0.0.1", description="Address to listen on.")

@@ -26,6 +26,7 @@ from sqlalchemy import (
     TypeDecorator,
     UniqueConstraint,
     false,
+    text,
     true,
 )
 from sqlalchemy.engine import Dialect
@@ -83,6 +84,8 @@ installation = Table(
     Column("suppression_check", String(64)),
     # Somebody was erased since the file was last written anew: free pages may still hold them.
     Column("scrub_due", Boolean, nullable=False, default=False, server_default=false()),
+    # Up to when the provider's own suppressions are known here (D12).
+    Column("reconciled_at", Instant),
     Column("created_at", Instant, nullable=False),
 )
 
@@ -146,6 +149,8 @@ memberships = Table(
     Column("status", String(12), nullable=False),
     Column("changed_at", Instant, nullable=False),
     Column("paused_until", Instant),
+    # Who paused it, where that was not the reader: soft bounces (D5).
+    Column("paused_because", String(16)),
     Index(None, "subscriber_id"),
     sqlite_with_rowid=False,
 )
@@ -348,15 +353,71 @@ events = Table(
     "events",
     metadata,
     Column("id", _Key, primary_key=True),
+    # When it happened, by the clock of whoever tells of it.
     Column("at", Instant, nullable=False),
     Column("kind", String(24), nullable=False),
+    # Null until it is applied, and where it is nobody's of ours.
     Column("campaign_id", Integer, ForeignKey("campaigns.id")),
     Column("subscriber_id", _Key),
     Column("attempt_id", _Key),
     Column("provider", String(16)),
     Column("provider_event_id", String(128), unique=True),
     Column("detail", JSON),
+    # The delivery as the event names it: `7-1234`.
+    Column("delivery", String(40)),
+    Column("address", String(320)),
+    # HMAC of the address key, so that an erasure finds what names a person (E10).
+    Column("address_hash", String(64)),
+    Column("domain", String(255)),
+    # The class of D3, of what failed.
+    Column("bounce", String(8)),
+    Column("reason", String(40)),
+    # Whether anything may follow from it: signed, sealed, or by the operator's rule (D8).
+    Column("believed", Boolean, nullable=False, default=True, server_default=true()),
+    Column("received_at", Instant),
+    # Null while it waits to be applied (D2).
+    Column("applied_at", Instant),
     Index(None, "campaign_id", "subscriber_id"),
+    Index(None, "subscriber_id"),
+    Index(None, "address_hash"),
+    Index(
+        "ix_events_waiting",
+        "id",
+        sqlite_where=text("applied_at IS NULL"),
+        postgresql_where=text("applied_at IS NULL"),
+    ),
+    Index(
+        "ix_events_blocked",
+        "domain",
+        "at",
+        sqlite_where=text("bounce = 'blocked'"),
+        postgresql_where=text("bounce = 'blocked'"),
+    ),
+)
+
+alerts = Table(
+    "alerts",
+    metadata,
+    Column("id", _Key, primary_key=True),
+    # What it is about, so that the same trouble is told once.
+    Column("key", String(200), nullable=False, unique=True),
+    Column("kind", String(24), nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("campaign_id", Integer),
+    Column("at", Instant, nullable=False),
+    # Null while somebody has to be told still.
+    Column("told_at", Instant),
+    Column("tries", SmallInteger, nullable=False, default=0, server_default="0"),
+    Column("next_try", Instant),
+    # By which ways it was told, and what went wrong with the others.
+    Column("ways", JSON),
+    Index(
+        "ix_alerts_untold",
+        "id",
+        sqlite_where=text("told_at IS NULL"),
+        postgresql_where=text("told_at IS NULL"),
+    ),
 )
 
 audit_log = Table(
