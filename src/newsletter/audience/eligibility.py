@@ -14,7 +14,8 @@ from sqlalchemy import ColumnElement, Connection, FromClause, Select, Text, cast
 from newsletter.audience.consent import MembershipStatus
 from newsletter.audience.keys import Keys
 from newsletter.audience.suppressions import has_suppressions, suppressed_keys
-from newsletter.storage.tables import memberships, read_instant, subscribers
+from newsletter.storage.columns import read_instant
+from newsletter.storage.tables import memberships, subscribers
 
 _ACTIVE, _PAUSED = MembershipStatus.ACTIVE.value, MembershipStatus.PAUSED.value
 _NO_ATTRIBUTES = ("null", "{}")

@@ -16,7 +16,7 @@ from enum import IntEnum
 
 from sqlalchemy import bindparam, text
 
-from newsletter.storage.tables import Instant
+from newsletter.storage.columns import Instant
 
 
 class Kind(IntEnum):

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Column, Connection, Integer, MetaData, String, Table, Text, insert, text
 
-from newsletter.storage.tables import Instant
+from newsletter.storage.columns import Instant
 
 CHUNK = 5000
 _COLUMNS = ("key", "reason", "note", "at")

@@ -16,7 +16,8 @@ from sqlalchemy import Connection, bindparam, delete, select, text
 
 from newsletter.logs import mask_address
 from newsletter.storage.audit import record_audit
-from newsletter.storage.tables import Instant, domain_holds
+from newsletter.storage.columns import Instant
+from newsletter.storage.tables import domain_holds
 
 WINDOW = 50
 """Attempts of a domain that are looked at."""

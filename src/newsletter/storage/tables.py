@@ -6,15 +6,11 @@ States of deliveries are small numbers here to keep the ledger narrow (G20); the
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import Any
-
 from sqlalchemy import (
     JSON,
     BigInteger,
     Boolean,
     Column,
-    DateTime,
     ForeignKey,
     Index,
     Integer,
@@ -23,13 +19,13 @@ from sqlalchemy import (
     String,
     Table,
     Text,
-    TypeDecorator,
     UniqueConstraint,
     false,
     text,
     true,
 )
-from sqlalchemy.engine import Dialect
+
+from newsletter.storage.columns import Instant, Key
 
 metadata = MetaData(
     naming_convention={
@@ -40,39 +36,6 @@ metadata = MetaData(
     }
 )
 
-
-class Instant(TypeDecorator[datetime]):
-    """An aware UTC datetime on both sides; SQLite, which has no zones, stores it naive."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Turn an aware datetime into what the database stores."""
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError("an instant needs a zone")
-        utc = value.astimezone(UTC)
-        return utc.replace(tzinfo=None) if dialect.name == "sqlite" else utc
-
-    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
-        """Turn what the database stores into an aware datetime."""
-        if value is None:
-            return None
-        stored: datetime = value
-        return stored.replace(tzinfo=UTC) if stored.tzinfo is None else stored.astimezone(UTC)
-
-
-def read_instant(stored: Any) -> datetime | None:
-    """Return an instant that was read without its type, as a hot statement does."""
-    if stored is None or isinstance(stored, datetime):
-        return stored
-    return datetime.fromisoformat(stored).replace(tzinfo=UTC)
-
-
-# A 64-bit key that SQLite still makes its rowid.
-_Key = BigInteger().with_variant(Integer, "sqlite")
 
 installation = Table(
     "installation",
@@ -110,7 +73,7 @@ lists = Table(
 subscribers = Table(
     "subscribers",
     metadata,
-    Column("id", _Key, primary_key=True),
+    Column("id", Key, primary_key=True),
     Column("address", String(320), nullable=False),
     # The identity of the address (D11).
     Column("address_key", String(320), nullable=False, unique=True),
@@ -128,7 +91,7 @@ subscriber_tags = Table(
     Column("tag", String(64), primary_key=True),
     Column(
         "subscriber_id",
-        _Key,
+        Key,
         ForeignKey("subscribers.id", ondelete="CASCADE"),
         primary_key=True,
     ),
@@ -142,7 +105,7 @@ memberships = Table(
     Column("list_id", Integer, ForeignKey("lists.id"), primary_key=True),
     Column(
         "subscriber_id",
-        _Key,
+        Key,
         ForeignKey("subscribers.id", ondelete="CASCADE"),
         primary_key=True,
     ),
@@ -171,9 +134,9 @@ imports = Table(
 consents = Table(
     "consents",
     metadata,
-    Column("id", _Key, primary_key=True),
+    Column("id", Key, primary_key=True),
     # Null after an erasure: the row stays, the person is gone (C15).
-    Column("subscriber_id", _Key, ForeignKey("subscribers.id", ondelete="SET NULL")),
+    Column("subscriber_id", Key, ForeignKey("subscribers.id", ondelete="SET NULL")),
     Column("list_id", Integer, ForeignKey("lists.id"), nullable=False),
     Column("act", String(12), nullable=False),
     Column("how", String(16), nullable=False),
@@ -202,10 +165,10 @@ letters = Table(
     "letters",
     metadata,
     # Also the number in the Message-ID and in the link, so it is never used again.
-    Column("id", _Key, primary_key=True),
+    Column("id", Key, primary_key=True),
     Column("kind", String(16), nullable=False),
     # Null once the subscriber is forgotten: the row still counts for the limits.
-    Column("subscriber_id", _Key, ForeignKey("subscribers.id", ondelete="SET NULL")),
+    Column("subscriber_id", Key, ForeignKey("subscribers.id", ondelete="SET NULL")),
     Column("list_id", Integer, ForeignKey("lists.id"), nullable=False),
     # Where it goes when that is not the subscriber's own address.
     Column("address", String(320)),
@@ -290,10 +253,10 @@ deliveries = Table(
     metadata,
     Column("campaign_id", Integer, ForeignKey("campaigns.id"), primary_key=True),
     # No foreign key: the ledger outlives an erased subscriber, as a bare number.
-    Column("subscriber_id", _Key, primary_key=True),
+    Column("subscriber_id", Key, primary_key=True),
     Column("state", SmallInteger, nullable=False),
     Column("tries", SmallInteger, nullable=False, default=0, server_default="0"),
-    Column("attempt_id", _Key),
+    Column("attempt_id", Key),
     Column("not_before", Instant),
     Column("reason", String(40)),
     Column("answer", Text),
@@ -304,7 +267,7 @@ attempts = Table(
     "attempts",
     metadata,
     # The id is also the fence: it only grows, and a record names it (G5).
-    Column("id", _Key, primary_key=True),
+    Column("id", Key, primary_key=True),
     Column("campaign_id", Integer, ForeignKey("campaigns.id"), nullable=False),
     Column("worker", String(64), nullable=False),
     # The boot of the machine: within one boot the flight log survives a killed process.
@@ -352,14 +315,14 @@ domain_holds = Table(
 events = Table(
     "events",
     metadata,
-    Column("id", _Key, primary_key=True),
+    Column("id", Key, primary_key=True),
     # When it happened, by the clock of whoever tells of it.
     Column("at", Instant, nullable=False),
     Column("kind", String(24), nullable=False),
     # Null until it is applied, and where it is nobody's of ours.
     Column("campaign_id", Integer, ForeignKey("campaigns.id")),
-    Column("subscriber_id", _Key),
-    Column("attempt_id", _Key),
+    Column("subscriber_id", Key),
+    Column("attempt_id", Key),
     Column("provider", String(16)),
     Column("provider_event_id", String(128), unique=True),
     Column("detail", JSON),
@@ -398,7 +361,7 @@ events = Table(
 alerts = Table(
     "alerts",
     metadata,
-    Column("id", _Key, primary_key=True),
+    Column("id", Key, primary_key=True),
     # What it is about, so that the same trouble is told once.
     Column("key", String(200), nullable=False, unique=True),
     Column("kind", String(24), nullable=False),
@@ -423,7 +386,7 @@ alerts = Table(
 audit_log = Table(
     "audit_log",
     metadata,
-    Column("id", _Key, primary_key=True),
+    Column("id", Key, primary_key=True),
     Column("at", Instant, nullable=False),
     Column("actor", String(200), nullable=False),
     Column("action", String(64), nullable=False),
