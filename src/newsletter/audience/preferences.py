@@ -198,7 +198,12 @@ def pause(
     if list_id is not None:
         query = query.where(memberships.c.list_id == list_id)
     return connection.execute(
-        query.values(status=MembershipStatus.PAUSED.value, changed_at=now, paused_until=until)
+        query.values(
+            status=MembershipStatus.PAUSED.value,
+            changed_at=now,
+            paused_until=until,
+            paused_because=None,
+        )
     ).rowcount
 
 
@@ -213,7 +218,12 @@ def end_pause(
     if list_id is not None:
         query = query.where(memberships.c.list_id == list_id)
     return connection.execute(
-        query.values(status=MembershipStatus.ACTIVE.value, changed_at=now, paused_until=None)
+        query.values(
+            status=MembershipStatus.ACTIVE.value,
+            changed_at=now,
+            paused_until=None,
+            paused_because=None,
+        )
     ).rowcount
 
 

@@ -165,7 +165,12 @@ def make_pending(connection: Connection, list_id: int, subscriber: int, now: dat
 
 def activate(connection: Connection, list_id: int, subscriber: int, now: datetime) -> None:
     """Let a subscriber get the list's mail from now on, whatever was before."""
-    values = {"status": MembershipStatus.ACTIVE.value, "changed_at": now, "paused_until": None}
+    values = {
+        "status": MembershipStatus.ACTIVE.value,
+        "changed_at": now,
+        "paused_until": None,
+        "paused_because": None,
+    }
     connection.execute(
         insert_for(connection)(memberships)
         .values(list_id=list_id, subscriber_id=subscriber, **values)

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy import Connection, delete, func, select
 
 from newsletter.audience.address import Address
 from newsletter.audience.keys import Keys
 from newsletter.errors import AudienceError
 from newsletter.logs import mask_address
 from newsletter.storage.audit import record_audit
+from newsletter.storage.database import insert_for
 from newsletter.storage.tables import suppressions
 
 
@@ -36,6 +37,16 @@ class Suppression:
     at: datetime
 
 
+_STRENGTH = (
+    SuppressionReason.HARD_BOUNCE,
+    SuppressionReason.MANUAL,
+    SuppressionReason.COMPLAINT,
+    SuppressionReason.ERASED,
+)
+"""The weakest first: what only its person can lift (C10) is not hidden behind what an operator
+can."""
+
+
 def add_suppression(
     connection: Connection,
     keys: Keys,
@@ -46,11 +57,24 @@ def add_suppression(
     actor: str,
     note: str | None = None,
 ) -> bool:
-    """Suppress an address; returns False when it was already (its first reason stays)."""
+    """Suppress an address; returns False when nothing changed.
+
+    A stronger reason takes the place of a weaker one, whichever came first.
+    """
     key = keys.hash_address(address.key)
-    if connection.execute(select(suppressions.c.key).where(suppressions.c.key == key)).first():
+    weaker = [known.value for known in _STRENGTH[: _STRENGTH.index(reason)]]
+    changed = connection.execute(
+        insert_for(connection)(suppressions)
+        .values(key=key, reason=reason.value, note=note, at=at)
+        .on_conflict_do_update(
+            index_elements=["key"],
+            # Also its time: an operator's letter that is older must not lift it (C10).
+            set_={"reason": reason.value, "note": note, "at": at},
+            where=suppressions.c.reason.in_(weaker),
+        )
+    ).rowcount
+    if not changed:
         return False
-    connection.execute(insert(suppressions).values(key=key, reason=reason.value, note=note, at=at))
     record_audit(
         connection,
         at,

@@ -36,3 +36,19 @@ def _too_many(settled: int, hard: int, part: BrakesPart, whom: str) -> str | Non
         return None
     share, limit = 100 * hard / settled, 100 * part.hard_bounce_rate
     return f"brake: {hard} of {whom} bounced hard ({share:.3g} %, limit {limit:.3g} %)"
+
+
+def judge_complaints(handed_over: int, complaints: int, part: BrakesPart) -> str | None:
+    """Return why the campaign must pause for its complaints, or None (D7).
+
+    `handed_over` counts recipients whose message the provider took.
+    """
+    if complaints < part.complaints_at_least:
+        return None
+    if complaints <= round(part.complaint_rate * handed_over, 9):
+        return None
+    share, limit = 100 * complaints / max(1, handed_over), 100 * part.complaint_rate
+    return (
+        f"brake: {complaints} of {handed_over} recipients complained "
+        f"({share:.3g} %, limit {limit:.3g} %)"
+    )

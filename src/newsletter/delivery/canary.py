@@ -40,11 +40,31 @@ def count_judged(connection: Connection, campaign: int) -> tuple[int, int]:
         select(
             func.count(),
             func.count().filter(
-                (deliveries.c.state == _S.REJECTED)
-                & (deliveries.c.reason == BounceClass.HARD.value)
-                | (deliveries.c.state == _S.BOUNCED)
+                deliveries.c.state.in_((_S.REJECTED, _S.BOUNCED)),
+                deliveries.c.reason == BounceClass.HARD.value,
             ),
         ).where(deliveries.c.campaign_id == campaign, deliveries.c.state.in_(ATTEMPTED))
+    ).one()
+    return int(row[0]), int(row[1])
+
+
+def count_first(connection: Connection, campaign: int, first: int) -> tuple[int, int]:
+    """Return what `count_judged` returns, of the first so many of the ledger alone (D7)."""
+    chosen = (
+        select(deliveries.c.state, deliveries.c.reason)
+        .where(deliveries.c.campaign_id == campaign, deliveries.c.state.in_(ATTEMPTED))
+        .order_by(deliveries.c.subscriber_id)
+        .limit(first)
+        .subquery()
+    )
+    row = connection.execute(
+        select(
+            func.count(),
+            func.count().filter(
+                chosen.c.state.in_((_S.REJECTED, _S.BOUNCED)),
+                chosen.c.reason == BounceClass.HARD.value,
+            ),
+        )
     ).one()
     return int(row[0]), int(row[1])
 

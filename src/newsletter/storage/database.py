@@ -177,7 +177,7 @@ def explain_database_error(error: DBAPIError) -> NewsletterError:
 
 _PLAIN_WORDS: tuple[tuple[tuple[str, ...], type[NewsletterError], str, str], ...] = (
     (
-        ("locked", "busy"),
+        ("locked", "busy", "lock timeout", "deadlock detected"),
         TryAgainLater,
         "the database is busy: another process holds it",
         "try again in a moment",

@@ -37,6 +37,12 @@ metadata = MetaData(
 )
 
 
+def _partial(name: str, condition: str, *columns: str) -> Index:
+    """Return an index of the few rows that a condition holds for."""
+    where = text(condition)
+    return Index(name, *columns, sqlite_where=where, postgresql_where=where)
+
+
 installation = Table(
     "installation",
     metadata,
@@ -243,6 +249,8 @@ campaigns = Table(
     Column("canary_until", Instant),
     # When the brake on hard bounces looked at this campaign and let it go on.
     Column("judged_at", Instant),
+    # When soft refusals at sending time were counted for its readers (D5).
+    Column("reviewed_at", Instant),
     # The segment whose members of the list were frozen, as it was then; null: the whole list.
     Column("segment", String(64)),
     Column("segment_condition", Text),
@@ -343,19 +351,9 @@ events = Table(
     Index(None, "campaign_id", "subscriber_id"),
     Index(None, "subscriber_id"),
     Index(None, "address_hash"),
-    Index(
-        "ix_events_waiting",
-        "id",
-        sqlite_where=text("applied_at IS NULL"),
-        postgresql_where=text("applied_at IS NULL"),
-    ),
-    Index(
-        "ix_events_blocked",
-        "domain",
-        "at",
-        sqlite_where=text("bounce = 'blocked'"),
-        postgresql_where=text("bounce = 'blocked'"),
-    ),
+    _partial("ix_events_waiting", "applied_at IS NULL", "id"),
+    _partial("ix_events_complained", "kind = 'complained'", "campaign_id"),
+    _partial("ix_events_blocked", "bounce = 'blocked'", "domain", "at"),
 )
 
 alerts = Table(
@@ -375,12 +373,7 @@ alerts = Table(
     Column("next_try", Instant),
     # By which ways it was told, and what went wrong with the others.
     Column("ways", JSON),
-    Index(
-        "ix_alerts_untold",
-        "id",
-        sqlite_where=text("told_at IS NULL"),
-        postgresql_where=text("told_at IS NULL"),
-    ),
+    _partial("ix_alerts_untold", "told_at IS NULL", "id"),
 )
 
 audit_log = Table(
@@ -392,4 +385,5 @@ audit_log = Table(
     Column("action", String(64), nullable=False),
     Column("subject", String(200), nullable=False),
     Column("detail", JSON),
+    Index(None, "subject"),
 )

@@ -15,6 +15,7 @@ _INSTANT = sa.DateTime(timezone=True)
 def upgrade() -> None:
     for table, column in (
         ("installation", sa.Column("reconciled_at", _INSTANT, nullable=True)),
+        ("campaigns", sa.Column("reviewed_at", _INSTANT, nullable=True)),
         ("memberships", sa.Column("paused_because", sa.String(length=16), nullable=True)),
         ("events", sa.Column("delivery", sa.String(length=40), nullable=True)),
         ("events", sa.Column("address", sa.String(length=320), nullable=True)),
@@ -35,6 +36,10 @@ def upgrade() -> None:
     for column_name in ("subscriber_id", "address_hash"):
         op.create_index(op.f(f"ix_events_{column_name}"), "events", [column_name])
     _partial_index("ix_events_waiting", "events", ["id"], "applied_at IS NULL")
+    # What ended before soft refusals were counted is left alone.
+    op.execute("UPDATE campaigns SET reviewed_at = finished_at WHERE finished_at IS NOT NULL")
+    op.create_index(op.f("ix_audit_log_subject"), "audit_log", ["subject"])
+    _partial_index("ix_events_complained", "events", ["campaign_id"], "kind = 'complained'")
     _partial_index("ix_events_blocked", "events", ["domain", "at"], "bounce = 'blocked'")
     _create_alerts()
 
