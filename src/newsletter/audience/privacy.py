@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, null, or_, select, update
 
 from newsletter.audience.address import parse_address
 from newsletter.audience.consent import MembershipStatus
@@ -50,10 +50,11 @@ def erase(connection: Connection, subscriber: int, keys: Keys, now: datetime, *,
     connection.execute(
         update(deliveries).where(deliveries.c.subscriber_id == subscriber).values(answer=None)
     )
+    # Like the ledger, they keep the bare number: what they prove of it stays proven (I4).
     connection.execute(
         update(events)
-        .where(events.c.subscriber_id == subscriber)
-        .values(detail=None, subscriber_id=None)
+        .where(or_(events.c.subscriber_id == subscriber, events.c.address_hash == mark))
+        .values(detail=null(), address=None, address_hash=None, domain=None)
     )
     forget(connection, subscriber)
     connection.execute(update(installation).values(scrub_due=True))

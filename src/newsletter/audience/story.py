@@ -65,8 +65,9 @@ class Event:
     """Something that came back for an address.
 
     `kind` and `bounce` are the words of the glossary and of D3. `delivery` is the one that it
-    speaks of, `7-1234`. `proof` says how it was matched. Nothing followed where `believed` is
-    False; nothing yet where `applied_at` is None. `source` is who told: sendgrid, mail, smtp.
+    speaks of, `7-1234`. `proof` and `why` say how a mail was matched (D8). Nothing followed where
+    `believed` is False; nothing yet where `applied_at` is None. `source` is who told: sendgrid,
+    mail, or the provider whose answer came late.
     """
 
     at: datetime
@@ -79,6 +80,7 @@ class Event:
     campaign: int | None
     source: str | None
     proof: str | None
+    why: str | None
     believed: bool
     received_at: datetime | None
     applied_at: datetime | None
@@ -237,6 +239,7 @@ def _events(
             row.campaign_id,
             row.provider,
             _told(row.detail, "proof"),
+            _told(row.detail, "why"),
             row.believed,
             row.received_at,
             row.applied_at,

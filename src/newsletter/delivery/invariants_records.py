@@ -154,12 +154,44 @@ def check_events(view: View) -> Verdict:
             ),
             *search(
                 view,
+                _of_campaign(view, _bounced_in_vain()),
+                what="deliveries that bounced for good and do not say so",
+                fix=SEND_NOTHING,
+            ),
+            *search(
+                view,
                 _of_campaign(view, idle),
                 what="unknown deliveries whose late answer says that they were accepted",
                 fix="newsletter campaigns resolve ID --mark accepted, for these",
             ),
         ],
+        *_waiting_events(view),
     )
+
+
+def _bounced_in_vain() -> Select[Any]:
+    """Find events whose consequence is not in the ledger: hard bounces, of the believed ones."""
+    return (
+        select(events.c.campaign_id, events.c.subscriber_id)
+        .join(
+            deliveries,
+            (deliveries.c.campaign_id == events.c.campaign_id)
+            & (deliveries.c.subscriber_id == events.c.subscriber_id),
+        )
+        .where(
+            events.c.kind == "bounced",
+            events.c.bounce == "hard",
+            events.c.believed,
+            events.c.applied_at.is_not(None),
+            deliveries.c.state < DeliveryState.BOUNCED,
+        )
+    )
+
+
+def _waiting_events(view: View) -> Iterator[str]:
+    waiting = select(func.count()).select_from(events).where(events.c.applied_at.is_(None))
+    if count := view.connection.execute(waiting).scalar_one():
+        yield f"events that wait to be applied: {count}; 'newsletter serve' or the next send does"
 
 
 def _of_campaign(view: View, query: Select[Any]) -> Select[Any]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from newsletter.audience.keys import Keys
 from newsletter.audience.privacy import personal_data
 from newsletter.delivery.reports import deliveries_of
+from newsletter.storage.tables import events
 
 EVERYTHING = 1_000_000
 """More mails than anybody ever got."""
@@ -25,4 +26,23 @@ def whole_record(connection: Connection, subscriber: int, keys: Keys) -> dict[st
     deliveries = [
         {**asdict(row), "claimed_at": row.claimed_at and row.claimed_at.isoformat()} for row in sent
     ]
-    return {**known, "deliveries": deliveries}
+    return {**known, "deliveries": deliveries, "events": _events(connection, subscriber)}
+
+
+def _events(connection: Connection, subscriber: int) -> list[dict[str, Any]]:
+    """Return what came back of their mail: bounces, complaints, what a provider told."""
+    rows = connection.execute(
+        select(events).where(events.c.subscriber_id == subscriber).order_by(events.c.id)
+    )
+    return [
+        {
+            "at": row.at.isoformat(),
+            "kind": row.kind,
+            "delivery": row.delivery,
+            "address": row.address,
+            "reason": row.reason,
+            "told_by": row.provider,
+            "detail": row.detail,
+        }
+        for row in rows
+    ]

@@ -12,7 +12,7 @@ from tests.fakes.provider import ScriptedProvider
 from tests.integration.delivery.letter_stage import NEWCOMER, LetterStage
 
 from newsletter.clock import SettableClock
-from newsletter.delivery import letter_post
+from newsletter.delivery import rounds
 from newsletter.delivery.letter_post import LetterPost
 from newsletter.delivery.states import DeliveryState
 from newsletter.providers.base import AccountProblem, Envelope, OutcomeKind
@@ -84,7 +84,7 @@ def test_no_error_ends_it_and_a_rest_follows(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(letter_post, "REST_SECONDS", (0.3, 0.6))
+    monkeypatch.setattr(rounds, "REST_SECONDS", (0.3, 0.6))
     tries = 0
 
     def refuse(_envelope: Envelope) -> OutcomeKind:
@@ -117,7 +117,7 @@ def test_no_error_ends_it_and_a_rest_follows(
 def test_a_stop_breaks_off_a_letter_that_takes_too_long(
     stage: LetterStage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(letter_post, "STOP_SECONDS", 0.3)
+    monkeypatch.setattr(rounds, "STOP_SECONDS", 0.3)
     begun = threading.Event()
 
     def hang(_envelope: Envelope) -> OutcomeKind:
