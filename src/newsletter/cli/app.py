@@ -14,6 +14,7 @@ import typer
 
 from newsletter import __version__
 from newsletter.cli import (
+    alerts,
     bounces,
     campaigns,
     db,
@@ -84,6 +85,7 @@ app.add_typer(segments.app, name="segments")
 app.add_typer(letters.app, name="letters")
 app.add_typer(bounces.app, name="bounces")
 app.add_typer(domains.app, name="domains")
+app.add_typer(alerts.app, name="alerts")
 app.command()(doctor.doctor)
 app.command()(verify.verify)
 app.command()(serve.serve)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from newsletter.cli.alerts import telling_alerts
 from newsletter.cli.workspace import Workspace
 from newsletter.errors import EXIT_DONE, EXIT_REFUSED, EXIT_TRY_AGAIN
 
@@ -27,8 +28,14 @@ def run_campaign(workspace: Workspace, campaign: int, *, as_json: bool) -> None:
     """Send a campaign as far as it goes now, then report and exit.
 
     Exit code 0: everybody has a final state. 1: somebody is unknown, deferred, expired or not
-    sent. 75: it was stopped by a signal before it was done.
+    sent. 75: it was stopped by a signal before it was done. Alerts are told at the end, however
+    it ends.
     """
+    with telling_alerts(workspace):
+        _run(workspace, campaign, as_json=as_json)
+
+
+def _run(workspace: Workspace, campaign: int, *, as_json: bool) -> None:
     from newsletter.cli.console import Progress, say
     from newsletter.delivery.campaigns import get_campaign
     from newsletter.delivery.due_work import others_send

@@ -44,6 +44,7 @@ def serve(
 
     Runs until SIGTERM or Ctrl-C, then finishes the requests under way.
     """
+    from newsletter.cli.alerts import alert_carrier
     from newsletter.cli.console import say
     from newsletter.cli.letters import letter_post
     from newsletter.web.app import create_app
@@ -56,7 +57,7 @@ def serve(
     listening = _listen(
         settings.web.host if host is None else host, settings.web.port if port is None else port
     )
-    with listening, letter_post(workspace) as post:
+    with listening, letter_post(workspace) as post, alert_carrier(workspace):
         office = _office(workspace, post.wake)
         server = _server(create_app(office), proxies)
         with _housekeeping(office.housekeeping), _stopped_by_signals(server):

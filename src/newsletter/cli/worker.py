@@ -31,6 +31,7 @@ def worker(
     Runs until SIGTERM or Ctrl-C, then finishes what is on the wire. Each worker sends by the
     provider of its own settings.
     """
+    from newsletter.cli.alerts import alert_carrier
     from newsletter.cli.console import say
     from newsletter.delivery.workers import CampaignWorker
 
@@ -46,7 +47,7 @@ def worker(
         open_sender=lambda campaign: _open_sender(workspace, campaign),
         concurrency=concurrency,
     )
-    with _stopped_by_signals(process):
+    with alert_carrier(workspace), _stopped_by_signals(process):
         say(f"working on campaigns by {process.provider}; Ctrl-C finishes what is on the wire")
         process.run()
     say("stopped; what is left waits in the ledger for other workers")

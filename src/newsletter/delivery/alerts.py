@@ -1,21 +1,30 @@
 """Alerts: what needs an operator, written down in the transaction of what it tells of.
 
-How people are told stands in `alert_post`; here it is only seen to that nothing is told twice.
+How people are told stands in `alert_post`; here it is only seen to that nothing is told twice, and
+that no reader's address is in it.
 """
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
 from sqlalchemy import Connection
 
-from newsletter.logs import get_logger
+from newsletter.logs import get_logger, mask_address
 from newsletter.storage.database import insert_for
 from newsletter.storage.tables import alerts
 
 log = get_logger("alerts")
+
+LONGEST_SUBJECT = 200
+LONGEST_BODY = 10_000
+
+_QUOTED = re.compile(r'"[^"\n]*"@')
+_WORD = re.compile(r"\S+")
 
 
 class AlertKind(StrEnum):
@@ -26,6 +35,8 @@ class AlertKind(StrEnum):
     UNKNOWN_WAITS = "unknown_waits"
     FEEDBACK_UNREAD = "feedback_unread"
     """The mailbox, the webhook or the provider's lists cannot be read."""
+    TEST = "test"
+    """No trouble at all: the operator tries the ways. Never kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +44,8 @@ class Alert:
     """One thing an operator must know.
 
     `key` names the trouble: a second alert with the same one is dropped. `subject` is one line,
-    `body` says what happened, what it means and what to do, without an address in clear.
+    `body` says what happened, what it means and what to do: paragraphs between blank lines, those
+    indented by four spaces are commands.
     """
 
     kind: AlertKind
@@ -44,14 +56,18 @@ class Alert:
 
 
 def raise_alert(connection: Connection, alert: Alert, at: datetime) -> bool:
-    """Write an alert down inside the caller's transaction; returns False when it is known."""
+    """Write an alert down inside the caller's transaction; returns False when it is known.
+
+    Addresses in it are masked: servers' answers quote them, and alerts leave by ways that are
+    not ours (E9).
+    """
     made = connection.execute(
         insert_for(connection)(alerts)
         .values(
             key=alert.key[:200],
             kind=alert.kind.value,
-            subject=alert.subject,
-            body=alert.body,
+            subject=" ".join(mask_addresses(alert.subject).split())[:LONGEST_SUBJECT],
+            body=mask_addresses(alert.body)[:LONGEST_BODY],
             campaign_id=alert.campaign,
             at=at,
         )
@@ -61,3 +77,20 @@ def raise_alert(connection: Connection, alert: Alert, at: datetime) -> bool:
     if made is not None:
         log.error("alert", kind=alert.kind.value, alert=made, campaign=alert.campaign)
     return made is not None
+
+
+def mask_addresses(text: str) -> str:
+    """Return a text with each address in it masked, without controls; its lines stay as they are.
+
+    Also addresses as they stand in links, with `%40`.
+    """
+    clean = "".join(
+        " " if c != "\n" and unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") else c
+        for c in text
+    )
+    return _WORD.sub(_masked, _QUOTED.sub("@", clean))
+
+
+def _masked(word: re.Match[str]) -> str:
+    plain = word[0].replace("%40", "@")
+    return mask_address(plain) if "@" in plain else word[0]

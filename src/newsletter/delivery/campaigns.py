@@ -15,6 +15,8 @@ from sqlalchemy import Connection, Row, func, select, update
 from sqlalchemy.exc import IntegrityError
 
 from newsletter.audience.segment_model import Segment
+from newsletter.delivery.alert_words import campaign_paused
+from newsletter.delivery.alerts import raise_alert
 from newsletter.delivery.freezing import (
     choose_audience,
     earlier_campaigns,
@@ -350,9 +352,27 @@ def change_status_in(
 def pause_unless_ended(
     connection: Connection, campaign: int, now: datetime, *, actor: str, reason: str
 ) -> None:
-    """Pause a campaign by itself, unless the operator ended or paused it meanwhile."""
-    if get_campaign(connection, campaign).status is CampaignStatus.SENDING:
-        change_status_in(connection, campaign, "pause", now, actor=actor, reason=reason)
+    """Pause a campaign by itself, unless the operator ended or paused it meanwhile.
+
+    Raises an alert in the same transaction, so it is for pauses that nobody asked for (D7).
+    """
+    # Of two who come at once, one pauses and one finds it paused.
+    lock_campaign(connection, campaign)
+    current = get_campaign(connection, campaign)
+    if current.status is not CampaignStatus.SENDING:
+        return
+    change_status_in(connection, campaign, "pause", now, actor=actor, reason=reason)
+    alert = campaign_paused(
+        campaign,
+        digest=current.digest,
+        mailing_list=current.list,
+        reason=reason,
+        waiting=totals(connection, campaign).of(*READY, DeliveryState.CLAIMED),
+        recipients=current.recipients,
+        expires_at=current.expires_at,
+        at=now,
+    )
+    raise_alert(connection, alert, now)
 
 
 def _is_there_already(status: CampaignStatus, word: str) -> bool:

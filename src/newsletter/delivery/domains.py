@@ -14,6 +14,8 @@ from functools import lru_cache
 import idna
 from sqlalchemy import Connection, bindparam, delete, select, text
 
+from newsletter.delivery.alert_words import domain_held
+from newsletter.delivery.alerts import raise_alert
 from newsletter.logs import mask_address
 from newsletter.storage.audit import record_audit
 from newsletter.storage.columns import Instant
@@ -130,12 +132,14 @@ class Hold:
     at: datetime
 
 
-# By the primary key; the row is locked until the caller commits.
+# By the primary key; the row is locked until the caller commits. Of two who hold a domain at once,
+# the second waits for the first and changes nothing.
 _HOLD = text(
     "INSERT INTO domain_holds (domain, until, reason, campaign_id, at)"
     " VALUES (:domain, :until, :reason, :campaign, :at)"
     " ON CONFLICT (domain) DO UPDATE SET until = excluded.until, reason = excluded.reason,"
-    " campaign_id = excluded.campaign_id, at = excluded.at"
+    " campaign_id = excluded.campaign_id, at = excluded.at WHERE domain_holds.until <= excluded.at"
+    " RETURNING until"
 ).bindparams(bindparam("until", type_=Instant), bindparam("at", type_=Instant))
 
 
@@ -154,6 +158,8 @@ def hold_domain(
     A hold soon after another (no longer after its end than it lasted) lasts twice as long as that
     one, up to six hours. A domain that is held already stays so, until the same time. `reason`
     may be the server's words: addresses in it are masked, for it is kept for good.
+
+    Raises an alert in the same transaction, so it is for holds that nobody asked for (D6).
     """
     reason = " ".join(mask_address(word) if "@" in word else word for word in reason.split())
     earlier = connection.execute(
@@ -168,25 +174,27 @@ def hold_domain(
         lasted = until - earlier.at
         if at - until <= lasted:
             duration = max(duration, min(2 * lasted, LONGEST_HOLD))
-    connection.execute(
+    until = at + duration
+    made = connection.execute(
         _HOLD,
-        {
-            "domain": domain,
-            "until": at + duration,
-            "reason": reason,
-            "campaign": campaign,
-            "at": at,
-        },
-    )
+        {"domain": domain, "until": until, "reason": reason, "campaign": campaign, "at": at},
+    ).first()
+    if made is None:
+        theirs: datetime = connection.execute(
+            select(domain_holds.c.until).where(domain_holds.c.domain == domain)
+        ).scalar_one()
+        return theirs
     record_audit(
         connection,
         at,
         actor=actor,
         action="domain.hold",
         subject=domain[:200],
-        detail={"until": (at + duration).isoformat(), "reason": reason, "campaign": campaign},
+        detail={"until": until.isoformat(), "reason": reason, "campaign": campaign},
     )
-    return at + duration
+    alert = domain_held(domain, until=until, reason=reason, campaign=campaign, at=at)
+    raise_alert(connection, alert, at)
+    return until
 
 
 def held_domains(connection: Connection, now: datetime) -> dict[str, Hold]:

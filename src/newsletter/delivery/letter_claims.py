@@ -32,6 +32,8 @@ from newsletter.storage.tables import letters, lists, memberships, subscribers, 
 _PLACES = 10**8
 """The last digits of a delivery's number are the letter's; those before, the second of its
 writing."""
+_FIRST = 10**17
+"""Smaller numbers are those of alerts and tests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,8 @@ def letter_delivery(number: int, created_at: datetime) -> DeliveryId:
 
 def letter_number(delivery: DeliveryId) -> int | None:
     """Return the number of the letter that a delivery may be; None for one of a campaign."""
-    return delivery.subscriber % _PLACES if delivery.campaign == NO_CAMPAIGN else None
+    of_letter = delivery.campaign == NO_CAMPAIGN and delivery.subscriber >= _FIRST
+    return delivery.subscriber % _PLACES if of_letter else None
 
 
 def ready_letters(now: datetime, held_until: datetime | None) -> ColumnElement[bool]:

@@ -22,6 +22,8 @@ from sqlalchemy import update
 from newsletter.audience.keys import Keys
 from newsletter.clock import Clock
 from newsletter.delivery import ledger
+from newsletter.delivery.alert_words import unknown_waits
+from newsletter.delivery.alerts import raise_alert
 from newsletter.delivery.brakes import judge_canary
 from newsletter.delivery.campaigns import (
     Campaign,
@@ -41,7 +43,7 @@ from newsletter.delivery.limits import Limits
 from newsletter.delivery.locking import sender_lock
 from newsletter.delivery.recovery import Recovered, Scene, recover
 from newsletter.delivery.resolving import retry_by_policy
-from newsletter.delivery.states import UNSETTLED, CampaignStatus, DeliveryState
+from newsletter.delivery.states import READY, UNSETTLED, CampaignStatus, DeliveryState
 from newsletter.errors import NewsletterError, ProviderError, StorageError, TryAgainLater
 from newsletter.logs import get_logger
 from newsletter.providers.base import Provider
@@ -331,6 +333,18 @@ class Sender:
         if current.status is CampaignStatus.SENDING and not states.of(*UNSETTLED):
             change_status(self.database, campaign, "finish", self.clock.now(), actor="sender")
             log.info("campaign_sent", campaign=campaign, accepted=states.of(DeliveryState.ACCEPTED))
+        self._tell_of_unknown(current, states)
+
+    def _tell_of_unknown(self, current: Campaign, states: Totals) -> None:
+        """Raise an alert where only lost answers keep a campaign open and the operator decides."""
+        unknown = states.of(DeliveryState.UNKNOWN)
+        still_at_work = states.of(*READY, DeliveryState.CLAIMED)
+        if current.status is CampaignStatus.SENDING and unknown and not still_at_work:
+            if current.on_unknown != "hold":
+                return
+            with self.database.write() as connection:
+                alert = unknown_waits(current.id, unknown=unknown, recipients=current.recipients)
+                raise_alert(connection, alert, self.clock.now())
 
 
 def _other_provider(current: Campaign, name: str) -> NewsletterError:

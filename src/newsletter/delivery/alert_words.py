@@ -1,0 +1,119 @@
+"""The words of alerts: what happened, what it means for the readers, and what to type now.
+
+Pure: who raises them stands where the trouble is met.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from newsletter.delivery.alerts import Alert, AlertKind
+
+
+def campaign_paused(
+    campaign: int,
+    *,
+    digest: str,
+    mailing_list: str,
+    reason: str,
+    waiting: int,
+    recipients: int,
+    expires_at: datetime,
+    at: datetime,
+) -> Alert:
+    """Tell that a campaign paused by itself (D7); each such pause is told anew.
+
+    `waiting`: how many of its recipients have no outcome yet.
+    """
+    return Alert(
+        AlertKind.CAMPAIGN_PAUSED,
+        key=f"campaign {campaign} paused {at.isoformat()}",
+        subject=f"Campaign {campaign} paused: {digest} to {mailing_list}",
+        body=_body(
+            f"Campaign {campaign}, '{digest}' to '{mailing_list}', paused by itself at {_day(at)}.",
+            f"Why: {reason}",
+            f"What it means: {waiting} of its {recipients} recipients have not got it. They wait, "
+            "nobody is lost, and who has got it does not get it again. What has not left by "
+            f"{_day(expires_at)} is not sent any more.",
+            "What to do: look at what came back, and correct the cause. Then let the campaign go "
+            "on, or end it for good.",
+            commands=(
+                f"newsletter campaigns report {campaign}",
+                f"newsletter campaigns resume {campaign}",
+                f"newsletter campaigns cancel {campaign}",
+            ),
+        ),
+        campaign=campaign,
+    )
+
+
+def domain_held(domain: str, *, until: datetime, reason: str, campaign: int, at: datetime) -> Alert:
+    """Tell that a remote domain refuses us as a whole and is left alone (D6)."""
+    return Alert(
+        AlertKind.DOMAIN_HELD,
+        key=f"domain {domain[:150]} held {at.isoformat()}",
+        subject=f"Domain held: {domain}",
+        body=_body(
+            f"{domain} refuses our mail as a whole. Since {_day(at)} it is left alone, until "
+            f"{_day(until)}.",
+            f"Its answer: {reason}",
+            "What it means: nobody was suppressed and nobody is lost, for the refusal is about us "
+            f"and not about the readers. What campaign {campaign} has for {domain} waits until "
+            "then, as long as the campaign has not expired. All other domains go on.",
+            "What to do: look up what the answer names (a block list, a policy, SPF, DKIM or "
+            "DMARC) and correct the cause. After that, or after the hold, send what waits.",
+            commands=(
+                "newsletter doctor",
+                "newsletter domains list",
+                f"newsletter domains release {domain}",
+                f"newsletter campaigns resume {campaign}",
+            ),
+        ),
+        campaign=campaign,
+    )
+
+
+def unknown_waits(campaign: int, *, unknown: int, recipients: int) -> Alert:
+    """Tell that deliveries whose answer was lost wait for the operator's word (G8, H10)."""
+    return Alert(
+        AlertKind.UNKNOWN_WAITS,
+        key=f"campaign {campaign} has {unknown} unknown",
+        subject=f"Campaign {campaign}: {unknown} deliveries are unknown",
+        body=_body(
+            f"Campaign {campaign} is through, but for {unknown} of its {recipients} deliveries "
+            "the answer was lost.",
+            "What it means: these readers may have got it, or not. They get nothing more of it by "
+            "themselves, so that nobody gets it twice.",
+            "What to do: decide for all of them, or for each one by what the provider's log says.",
+            commands=(
+                f"newsletter campaigns report {campaign}",
+                f"newsletter campaigns resolve {campaign} --help",
+            ),
+        ),
+        campaign=campaign,
+    )
+
+
+def trial() -> Alert:
+    """Return an alert that tells of nothing: the operator tries the ways."""
+    return Alert(
+        AlertKind.TEST,
+        key="test",
+        subject="This is a test",
+        body=_body(
+            "Somebody typed 'newsletter alerts test'. Nothing is wrong: alerts reach you by "
+            "this way."
+        ),
+    )
+
+
+def _body(*paragraphs: str, commands: tuple[str, ...] = ()) -> str:
+    # Answers of servers come in: they make no paragraphs of their own.
+    parts = [" ".join(paragraph.split()) for paragraph in paragraphs]
+    if commands:
+        parts.append("\n".join(f"    {command}" for command in commands))
+    return "\n\n".join(parts) + "\n"
+
+
+def _day(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M} UTC"
