@@ -1,7 +1,7 @@
 """`make bench`: prints a table; numbers worth keeping go to benchmarks/README.md by hand.
 
-`python -m benchmarks smtp sendgrid ledger dkim rendering imports one_click bounces command`
-runs only those named.
+`python -m benchmarks smtp sendgrid ledger dkim rendering imports one_click bounces webhook
+command` runs only those named.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from benchmarks.measuring import say, seconds
 from benchmarks.one_click import one_click
 from benchmarks.sendgrid import sendgrid
 from benchmarks.smtp import smtp
+from benchmarks.webhook import webhook
 from newsletter.clock import SystemClock
 from newsletter.digest.parser import load
 from newsletter.rendering.mime import MessageTemplate
@@ -86,6 +87,7 @@ PARTS: dict[str, Callable[[], None]] = {
     "imports": imports,
     "one_click": one_click,
     "bounces": bounces,
+    "webhook": webhook,
     "command": command,
 }
 

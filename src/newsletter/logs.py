@@ -50,6 +50,8 @@ def configure_logs(*, level: str = "warning", as_json: bool = False) -> None:
     logging.getLogger("python_http_client").setLevel(logging.CRITICAL)
     # A broken form is answered; its bytes are nobody's business here.
     logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
+    # What the client of IMAP would log holds the password.
+    logging.getLogger("imapclient").setLevel(logging.CRITICAL)
     renderer: Any = (
         structlog.processors.JSONRenderer()
         if as_json

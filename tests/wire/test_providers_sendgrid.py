@@ -45,7 +45,11 @@ def test_the_body_keeps_the_rules_of_the_api(clock: SettableClock) -> None:
     assert "bypass_list_management" not in body.get("mail_settings", {})
     for number, person in enumerate(body["personalizations"], start=1):
         assert len(person["to"]) == 1
-        assert person["custom_args"] == {"delivery": f"7-{number}", "campaign": "7"}
+        assert person["custom_args"] == {
+            "delivery": f"7-{number}",
+            "campaign": "7",
+            "salt": a_mailing().message_id_salt,
+        }
         assert person["headers"]["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
 
 

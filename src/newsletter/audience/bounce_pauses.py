@@ -18,6 +18,9 @@ from newsletter.storage.tables import memberships
 SOFT_BOUNCES = "soft_bounces"
 """`memberships.paused_because` of a pause that nobody asked for."""
 
+PAUSE_ACTION = "membership.pause"
+"""In the audit log, with the evidence in its detail."""
+
 _M = memberships.c
 
 
@@ -33,7 +36,7 @@ def pause_for_bounces(
         (subscriber, list_id, MembershipStatus.ACTIVE, None),
         {"status": MembershipStatus.PAUSED.value, "paused_because": SOFT_BOUNCES},
         now,
-        ("membership.pause", evidence),
+        (PAUSE_ACTION, evidence),
     )
 
 

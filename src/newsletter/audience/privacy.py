@@ -195,12 +195,14 @@ def personal_data(connection: Connection, subscriber: int, keys: Keys) -> dict[s
         "tags": list(story.tags),
         "since": row.created_at.isoformat(),
         "suppressed": story.suppressed,
+        "suppressed_since": story.suppression and story.suppression.since.isoformat(),
         "lists": [
             {
                 "list": stand.list,
                 "status": stand.status,
                 "changed_at": stand.changed_at.isoformat(),
                 "paused_until": stand.paused_until and stand.paused_until.isoformat(),
+                "paused_because": stand.paused_because,
             }
             for stand in story.memberships
         ],

@@ -9,6 +9,7 @@ from datetime import datetime
 from sqlalchemy import Connection, or_, select
 
 from newsletter.audience.address import Address
+from newsletter.audience.bounce_pauses import PAUSE_ACTION
 from newsletter.audience.keys import Keys
 from newsletter.audience.suppressions import SuppressionReason
 from newsletter.audience.tags import tags_of
@@ -23,9 +24,6 @@ from newsletter.storage.tables import (
     subscribers,
     suppressions,
 )
-
-PAUSE_ACTION = "membership.pause"
-"""What the audit log calls a pause that feedback made; see `bounce_pauses`."""
 
 NEWEST_EVENTS = 20
 """So many of what came back are told."""

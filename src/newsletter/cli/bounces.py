@@ -7,12 +7,22 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from newsletter.cli.bounce_classes import classes
+from newsletter.cli.bounce_ingesting import ingest
+from newsletter.cli.bounce_listing import list_
+from newsletter.cli.bounce_polling import poll
 from newsletter.cli.options import Json
+from newsletter.cli.workspace import Workspace
 
 if TYPE_CHECKING:
     from newsletter.feedback.report_model import Report
 
 app = typer.Typer(help="Mail that came back: bounces, complaints, automatic replies.")
+
+app.command()(ingest)
+app.command()(poll)
+app.command("list")(list_)
+app.command()(classes)
 
 Files = Annotated[
     list[Path], typer.Argument(metavar="FILE…", help="Mails as they came, one in each file.")
@@ -25,7 +35,7 @@ def group() -> None:
 
 
 @app.command()
-def parse(files: Files, as_json: Json = False) -> None:
+def parse(context: typer.Context, files: Files, as_json: Json = False) -> None:
     """Print the verdict on each file, in their order; nothing is stored or changed."""
     import json
 
@@ -33,10 +43,12 @@ def parse(files: Files, as_json: Json = False) -> None:
     from newsletter.errors import NewsletterError
     from newsletter.feedback.bounces import parse_bounce
 
+    workspace: Workspace = context.obj
+    table = workspace.bounce_table
     unread = 0
     for path in files:
         try:
-            report = parse_bounce(_read(path))
+            report = parse_bounce(_read(path), table)
         except OSError as error:
             unread += 1
             say(f"error: {path}: cannot be read: {error.strerror or error}")

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from enum import StrEnum
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from newsletter.cli.campaign_reports import report
 from newsletter.cli.options import CampaignNumber, Json
 from newsletter.cli.running import run_campaign, settle_dead_claims, show_campaign
 from newsletter.cli.workspace import Workspace
 from newsletter.errors import UsageError
 
-if TYPE_CHECKING:
-    from newsletter.delivery.states import DeliveryState
-
 app = typer.Typer(help="Campaigns: list, show, pause, resume, cancel, report, resolve.")
+
+_AFTERWARDS = ("delivered", "bounced", "complained")
+"""States that only what comes back leads to."""
 
 
 @app.command("list")
@@ -45,6 +45,7 @@ def list_(
             *(("segment",) if any(row["segment"] for row in rows) else ()),
             *("status", "recipients", "accepted", "rejected"),
             *("deferred", "unknown", "skipped", "expired", "pending"),
+            *(state for state in _AFTERWARDS if any(row[state] for row in rows)),
         )
         answer_table(columns, [[row[column] for column in columns] for row in rows])
     else:
@@ -104,95 +105,7 @@ def _change(workspace: Workspace, campaign: int, word: str, *, as_json: bool) ->
     show_campaign(workspace, campaign, as_json=as_json)
 
 
-@app.command()
-def report(
-    context: typer.Context,
-    campaign: CampaignNumber,
-    state: Annotated[
-        list[str] | None, typer.Option("--state", help="Only recipients in this state (repeat).")
-    ] = None,
-    csv: Annotated[
-        Path | None, typer.Option("--csv", help="Write every recipient to a CSV file.")
-    ] = None,
-    as_json: Json = False,
-) -> None:
-    """Report what happened to every recipient: totals, reasons, and one row for each person."""
-    from newsletter.cli.console import answer, answer_json, answer_table
-    from newsletter.delivery.reports import build_report, delivery_rows, summary
-
-    workspace: Workspace = context.obj
-    states = _states(state) if state else None
-    if csv is not None:
-        written = _write_csv(workspace, campaign, csv)
-        answer(f"{csv}: {written} recipients")
-        return
-    with workspace.database.read() as connection:
-        found = build_report(connection, campaign)
-        rows = list(delivery_rows(connection, campaign, states=states or _exceptions()))
-    if as_json:
-        answer_json(
-            {
-                **summary(found.campaign, found.states),
-                "reasons": [
-                    {"state": s, "reason": reason, "count": n} for s, reason, n in found.reasons
-                ],
-                "deliveries": [asdict(row) for row in rows],
-            }
-        )
-        return
-    show_campaign(workspace, campaign, as_json=False)
-    if rows:
-        answer("")
-        answer_table(
-            ("delivery", "address", "state", "reason", "tries", "next try", "answer"),
-            [
-                (r.delivery, r.address, r.state, r.reason, r.tries, r.not_before, r.answer)
-                for r in rows
-            ],
-        )
-
-
-def _states(names: list[str]) -> tuple[DeliveryState, ...]:
-    from newsletter.delivery.states import DeliveryState
-
-    known = {state.label: state for state in DeliveryState}
-    for name in names:
-        if name not in known:
-            raise UsageError(f"there is no state '{name}'", fix=f"use {', '.join(known)}")
-    return tuple(known[name] for name in names)
-
-
-def _exceptions() -> tuple[DeliveryState, ...]:
-    """Return the states an operator wants to see by name: everybody who did not simply get it."""
-    from newsletter.delivery.states import DeliveryState
-
-    usual = (DeliveryState.ACCEPTED, DeliveryState.DELIVERED, DeliveryState.PENDING)
-    return tuple(state for state in DeliveryState if state not in usual)
-
-
-def _write_csv(workspace: Workspace, campaign: int, path: Path) -> int:
-    import csv
-
-    from newsletter.audience.spreadsheets import spreadsheet_safe
-    from newsletter.delivery.reports import DeliveryRow, delivery_rows
-    from newsletter.errors import NewsletterError, Place
-
-    columns = [field.name for field in fields(DeliveryRow)]
-    written = 0
-    try:
-        with path.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file)
-            writer.writerow(columns)
-            with workspace.database.read() as connection:
-                for row in delivery_rows(connection, campaign):
-                    values = (getattr(row, column) for column in columns)
-                    writer.writerow(["" if v is None else spreadsheet_safe(str(v)) for v in values])
-                    written += 1
-    except OSError as error:
-        raise NewsletterError(
-            f"cannot be written: {error.strerror}", where=Place(path), fix="name another file"
-        ) from None
-    return written
+app.command()(report)
 
 
 class Mark(StrEnum):

@@ -67,8 +67,23 @@ def _run(workspace: Workspace, campaign: int, *, as_json: bool) -> None:
             f"{count} {kind.replace('_', ' ')}" for kind, count in recovered.counts.items()
         )
         say(f"recovered {recovered.all} claims of a process that had ended: {words}")
+    apply_feedback(workspace)
     report = show_campaign(workspace, campaign, as_json=as_json)
     raise typer.Exit(_exit_code(report, stopped=sender.stop.is_set()))
+
+
+def apply_feedback(workspace: Workspace) -> None:
+    """Do what follows from what came back, and from soft refusals of a campaign that ended.
+
+    What fails is said and stays for the next time: the send is done.
+    """
+    from newsletter.cli.console import say
+    from newsletter.errors import NewsletterError
+
+    try:
+        workspace.applier.apply_waiting()
+    except NewsletterError as error:
+        say(f"warning: what came back could not be applied: {error}")
 
 
 def settle_dead_claims(workspace: Workspace, list_id: int) -> None:

@@ -46,6 +46,7 @@ def serve(
     """
     from newsletter.cli.alerts import alert_carrier
     from newsletter.cli.console import say
+    from newsletter.cli.feedback_running import feedback_running
     from newsletter.cli.letters import letter_post
     from newsletter.web.app import create_app
 
@@ -57,8 +58,13 @@ def serve(
     listening = _listen(
         settings.web.host if host is None else host, settings.web.port if port is None else port
     )
-    with listening, letter_post(workspace) as post, alert_carrier(workspace):
-        office = _office(workspace, post.wake)
+    with (
+        listening,
+        letter_post(workspace) as post,
+        alert_carrier(workspace) as alerts,
+        feedback_running(workspace, alerts.wake) as wake_feedback,
+    ):
+        office = _office(workspace, post.wake, wake_feedback)
         server = _server(create_app(office), proxies)
         with _housekeeping(office.housekeeping), _stopped_by_signals(server):
             for line in _doubts(settings):
@@ -68,7 +74,9 @@ def serve(
     say("stopped")
 
 
-def _office(workspace: Workspace, wake_letters: Callable[[], None]) -> Office:
+def _office(
+    workspace: Workspace, wake_letters: Callable[[], None], wake_feedback: Callable[[], None]
+) -> Office:
     from newsletter.audience.erasing import erase_subscriber
     from newsletter.web.office import Office
 
@@ -97,6 +105,8 @@ def _office(workspace: Workspace, wake_letters: Callable[[], None]) -> Office:
         erase=erase,
         wake_letters=wake_letters,
         housekeeping=housekeeping,
+        wake_feedback=wake_feedback,
+        classify=workspace.bounce_table.classify,
     )
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated
+from shutil import get_terminal_size
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,6 +12,9 @@ from newsletter.cli.importing import export, import_
 from newsletter.cli.options import Consent, Json, ListName, read_pairs
 from newsletter.cli.subscriber_changes import Address, erase, pause, resume, update
 from newsletter.cli.workspace import Workspace
+
+if TYPE_CHECKING:
+    from newsletter.audience.story import Story
 
 app = typer.Typer(help="Subscribers: import, add, show, change, export, pause, unsubscribe, erase.")
 
@@ -59,11 +63,16 @@ def add(
 
 @app.command()
 def show(context: typer.Context, address: Address, as_json: Json = False) -> None:
-    """Show the story of one address: lists, consent, suppression, what was sent to it."""
+    """Show the story of one address: lists, consent, what was sent, what came back, and why.
+
+    Also of an address that is only suppressed, or only named by something that came back.
+    """
     from newsletter.audience.address import parse_address
     from newsletter.audience.story import story_of
     from newsletter.cli.console import answer, answer_json, answer_table
+    from newsletter.cli.stories import event_lines, story_lines
     from newsletter.delivery.reports import deliveries_of
+    from newsletter.feedback.report_text import one_line
 
     workspace: Workspace = context.obj
     parsed = parse_address(address)
@@ -71,26 +80,32 @@ def show(context: typer.Context, address: Address, as_json: Json = False) -> Non
         story = story_of(connection, parsed, workspace.keys)
         sent = deliveries_of(connection, story.subscriber) if story.subscriber else []
     if as_json:
-        answer_json({**asdict(story), "deliveries": [asdict(row) for row in sent]})
+        answer_json({**_document(story), "deliveries": [asdict(row) for row in sent]})
         return
-    answer(f"{story.address}  {story.name or ''}".rstrip())
-    answer(f"  suppressed: {story.suppressed or 'no'}")
-    if story.tags:
-        answer(f"  tags: {', '.join(story.tags)}")
-    for membership in story.memberships:
-        until = f", until {membership.paused_until:%Y-%m-%d}" if membership.paused_until else ""
-        since = f"{membership.changed_at:%Y-%m-%d}{until}"
-        answer(f"  {membership.list}: {membership.status} since {since}")
-    for consent in story.consents:
-        answer(
-            f"  {consent.at:%Y-%m-%d %H:%M} {consent.act} ({consent.how}, {consent.list}): "
-            f"{consent.wording or 'not stated'}"
-        )
+    for line in story_lines(story, width=get_terminal_size((80, 24)).columns):
+        answer(line)
     if sent:
+        answer("")
+        answer("campaigns, the newest first")
         answer_table(
-            ("delivery", "digest", "state", "reason", "answer"),
-            [(r.delivery, r.digest, r.state, r.reason, r.answer) for r in sent],
+            ("delivery", "digest", "state", "reason", "sent", "answer"),
+            [
+                (r.delivery, r.digest, r.state, r.reason, r.claimed_at, one_line(r.answer or "-"))
+                for r in sent
+            ],
         )
+    for line in event_lines(story.events, width=get_terminal_size((80, 24)).columns):
+        answer(line)
+
+
+def _document(story: Story) -> dict[str, Any]:
+    """Return the story as JSON data, with the command that lifts a suppression."""
+    from newsletter.cli.stories import lifting_command
+
+    document = asdict(story)
+    if story.suppression is not None:
+        document["suppression"]["lifted_by"] = lifting_command(story)
+    return document
 
 
 @app.command()

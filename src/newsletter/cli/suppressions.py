@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,6 +11,7 @@ import typer
 
 from newsletter.cli.importing import Format
 from newsletter.cli.options import Json, read_pairs
+from newsletter.cli.reconciling import lift_at_provider, reconcile
 from newsletter.cli.refusals import RefusalFile, Refusals
 from newsletter.cli.workspace import Workspace
 from newsletter.errors import EXIT_REFUSED
@@ -17,7 +19,7 @@ from newsletter.errors import EXIT_REFUSED
 if TYPE_CHECKING:
     from newsletter.audience.address import Address as PersonAddress
 
-app = typer.Typer(help="Suppressions: list, add, lift, import, export.")
+app = typer.Typer(help="Suppressions: list, add, lift, import, export, reconcile.")
 
 Address = Annotated[str, typer.Argument(metavar="ADDRESS", help="The address.")]
 Note = Annotated[str | None, typer.Option(help="Why; kept with it.")]
@@ -87,18 +89,28 @@ def lift(
     list_name: Annotated[
         str | None, typer.Option("--list", "-l", help="With --ask: the list they join by it.")
     ] = None,
+    at_provider: Annotated[
+        bool,
+        typer.Option(
+            "--at-provider", help="Also off SendGrid's bounces, blocks and invalid addresses."
+        ),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Lift a suppression; one for a complaint or an erasure only by asking the person (--ask)."""
     from newsletter.audience.address import parse_address
-    from newsletter.audience.suppressions import lift_suppression
-    from newsletter.cli.console import answer, answer_json
+    from newsletter.cli.console import answer, answer_json, say
     from newsletter.errors import UsageError
+    from newsletter.settings import ProviderName
 
     workspace: Workspace = context.obj
-    parsed, keys = parse_address(address), workspace.keys
+    parsed = parse_address(address)
     if ask != (list_name is not None):
         raise UsageError("--ask and --list belong together", fix="add --ask --list NAME")
+    if ask and at_provider:
+        raise UsageError(
+            "--ask and --at-provider do not go together", fix="only an answer lifts what --ask asks"
+        )
     if list_name is not None:
         letter = _ask(workspace, parsed, list_name, note)
         if as_json:
@@ -106,19 +118,44 @@ def lift(
         else:
             answer(f"{parsed.text} gets a letter ({letter}); confirming it lifts the suppression")
         return
+    held_by = lift_at_provider(workspace, parsed) if at_provider else None
+    was_held = _lift_here(workspace, parsed, note, only_here=not at_provider)
+    if held_by is None and workspace.settings.delivery.provider is ProviderName.SENDGRID:
+        say("SendGrid may hold it back still; to take it off its lists too:")
+        say(f"    newsletter suppressions lift {shlex.quote(parsed.text)} --at-provider")
+    if as_json:
+        told = {} if held_by is None else {"at_provider": held_by}
+        answer_json({"address": parsed.text, "suppressed": False, **told})
+        return
+    if held_by is not None:
+        answer(
+            f"SendGrid held it: {', '.join(held_by)}; not any more"
+            if held_by
+            else "SendGrid did not hold it among its bounces, blocks and invalid addresses"
+        )
+    answer(
+        f"{parsed.text} may be mailed again" if was_held else f"{parsed.text} was not suppressed"
+    )
+
+
+def _lift_here(
+    workspace: Workspace, address: PersonAddress, note: str | None, *, only_here: bool
+) -> bool:
+    """Lift our own suppression; returns False where there is none and that is no error."""
+    from newsletter.audience.suppressions import lift_suppression, suppression_of
+
     with workspace.database.write() as connection:
+        if not only_here and suppression_of(connection, workspace.keys, address) is None:
+            return False
         lift_suppression(
             connection,
-            keys,
-            parsed,
+            workspace.keys,
+            address,
             workspace.clock.now(),
             actor=workspace.actor,
             note=note,
         )
-    if as_json:
-        answer_json({"address": parsed.text, "suppressed": False})
-    else:
-        answer(f"{parsed.text} may be mailed again")
+    return True
 
 
 def _ask(workspace: Workspace, address: PersonAddress, list_name: str, note: str | None) -> str:
@@ -241,3 +278,6 @@ def export(
     write = export_csv if form is Format.CSV else export_jsonl
     with writing_text(out) as file, workspace.database.read() as connection:
         write(connection, file)
+
+
+app.command()(reconcile)

@@ -16,9 +16,11 @@ if TYPE_CHECKING:
     from newsletter.audience.lists import MailingList
     from newsletter.audience.tokens import TokenSigner
     from newsletter.clock import Clock
+    from newsletter.delivery.bounce_classes import BounceTable
     from newsletter.delivery.limits import Limits
     from newsletter.delivery.preparing import Prepared
     from newsletter.delivery.sender import Progress, Sender
+    from newsletter.feedback.applying import Applier
     from newsletter.providers.base import Provider
     from newsletter.rendering.content import ListIdentity
     from newsletter.settings import Settings
@@ -152,6 +154,26 @@ class Workspace:
         from newsletter.delivery.limits import open_limits
 
         return open_limits(self.settings, self.database)
+
+    @cached_property
+    def bounce_table(self) -> BounceTable:
+        """What refusals mean: the operator's rows, then the built-in ones."""
+        from newsletter.delivery.bounce_classes import bounce_table
+
+        return bounce_table(self.settings.feedback.rules)
+
+    @cached_property
+    def applier(self) -> Applier:
+        """What applies the events that came back."""
+        from newsletter.feedback.applying import Applier
+
+        return Applier(
+            self.database,
+            self.keys,
+            self.clock,
+            self.settings,
+            classify=self.bounce_table.classify,
+        )
 
     @property
     def flights(self) -> Path:

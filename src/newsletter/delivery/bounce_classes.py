@@ -1,249 +1,42 @@
-"""The classes of bounces as data: what a refusal says of the person, and what only of us (D3).
+"""Looks a refusal up in the table of bounce classes: does it speak of the person, or of us (D3)?
 
-It serves SMTP replies and bounce mail alike. What follows from a class is decided elsewhere.
+It serves SMTP replies and bounce mail alike. The rows are in `bounce_rules`, an operator's own
+come from the settings, and what follows from a class is decided elsewhere.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import lru_cache
 
-
-class BounceClass(StrEnum):
-    """What a refusal means for the address."""
-
-    HARD = "hard"
-    """Nobody is there and nobody will be: suppress at once."""
-    SOFT = "soft"
-    """The person cannot be reached this time, or nobody can tell why: count."""
-    BLOCKED = "blocked"
-    """We or our message are refused (policy, spam, reputation): never suppresses (D6)."""
-
-
-_HARD, _SOFT, _BLOCKED = BounceClass.HARD, BounceClass.SOFT, BounceClass.BLOCKED
-
-
-@dataclass(frozen=True, slots=True)
-class StatusRule:
-    """One row of the table: an RFC 3463 status and what it means.
-
-    `status` may hold `*` for any number. A row with `words` (a pattern for lower case) fits
-    only where they are found. A `vague` status lets the text decide, and means `becomes` only where
-    the text says nothing known. `example` is a reply that the row is made for.
-    """
-
-    status: str
-    becomes: BounceClass
-    example: str
-    vague: bool = False
-    words: str = ""
-
-
-STATUS_RULES: tuple[StatusRule, ...] = (
-    StatusRule("5.1.0", _HARD, "550 5.1.0 Address rejected", vague=True),
-    StatusRule("5.1.1", _HARD, "550 5.1.1 The account that you tried to reach does not exist"),
-    StatusRule("5.1.2", _HARD, "550 5.1.2 Bad destination system address"),
-    StatusRule("5.1.3", _HARD, "501 5.1.3 Bad recipient address syntax"),
-    StatusRule("5.1.6", _HARD, "550 5.1.6 Mailbox has moved, no forwarding address"),
-    StatusRule("5.1.7", _BLOCKED, "501 5.1.7 Bad sender address syntax"),
-    StatusRule("5.1.8", _BLOCKED, "550 5.1.8 Sender address rejected: domain not found"),
-    StatusRule("5.1.10", _HARD, "556 5.1.10 Recipient address has a null MX"),
-    StatusRule("5.2.0", _SOFT, "550 5.2.0 Message could not be delivered", vague=True),
-    StatusRule(
-        "5.2.1", _SOFT, "550 5.2.1 The user is receiving mail at a rate that …", words=r"\brate\b"
-    ),
-    StatusRule("5.2.1", _HARD, "550 5.2.1 Mailbox disabled, not accepting messages"),
-    StatusRule("5.2.2", _SOFT, "552 5.2.2 Mailbox full"),
-    StatusRule("5.2.3", _SOFT, "552 5.2.3 Message exceeds this mailbox's limit"),
-    StatusRule("5.3.0", _SOFT, "554 5.3.0 Other mail system problem", vague=True),
-    StatusRule("5.3.4", _SOFT, "552 5.3.4 Message too big for system"),
-    StatusRule("5.4.0", _SOFT, "554 5.4.0 Network trouble", vague=True),
-    # What Exchange Online says of an address that its directory does not hold.
-    StatusRule(
-        "5.4.1",
-        _HARD,
-        "550 5.4.1 Recipient address rejected: Access denied",
-        words=r"\brecipient address rejected: access denied\b",
-    ),
-    StatusRule("5.4.4", _HARD, "550 5.4.4 Host or domain name not found"),
-    StatusRule("5.4.310", _HARD, "550 5.4.310 DNS domain does not exist"),
-    StatusRule("5.5.0", _SOFT, "554 5.5.0 Transaction failed", vague=True),
-    StatusRule("5.7.*", _BLOCKED, "554 5.7.1 Message rejected by policy"),
-    StatusRule("5.0.*", _SOFT, "554 5.0.0 Service unavailable", vague=True),
-    StatusRule("5.*.*", _SOFT, "554 5.6.0 Media error"),
+from newsletter.delivery.bounce_rules import (
+    STATUS_RULES,
+    TEMPORARY,
+    TEXT_RULES,
+    UNKNOWN,
+    BounceClass,
+    StatusRule,
+    TextRule,
 )
-"""The first row that fits counts. What 4.x.x means is said at `bounce_class`."""
+from newsletter.settings.feedback_parts import ClassRulePart
 
-
-@dataclass(frozen=True, slots=True)
-class TextRule:
-    """One row of what is known by its words alone; `words` is a pattern for lower case."""
-
-    words: str
-    becomes: BounceClass
-    example: str
-
-
-_WHO = r"(user|recipient|mailbox|address|account|alias|addressee|person|customer)(?:e?s)?"
-
-# Ours first, then what passes: a text that speaks of both must not suppress anybody.
-TEXT_RULES: tuple[TextRule, ...] = (
-    TextRule(
-        r"\bblock(ed|s|ing)\b|\bbanned\b|\b(block|black|deny) ?-?list(ed|ing)?\b"
-        r"|\b(dns)?[br]bl\b|\bspamhaus\b|\bspamcop\b|(?<!not )\blisted (at|by|in|on)\b",
-        _BLOCKED,
-        "554 Client host [192.0.2.1] blocked using dnsbl.example.org",
-    ),
-    TextRule(
-        r"\breputation\b|\bunsolicited\b|\buser complaints\b",
-        _BLOCKED,
-        "550 Too many complaints, poor IP reputation",
-    ),
-    TextRule(
-        r"(?<![.-])\bspam(my)?\b(?![.-])|\bjunk (e?mail|message)|\bbulk (e?mail|message)",
-        _BLOCKED,
-        "554 Message looks like spam",
-    ),
-    TextRule(
-        r"\b(spf|dkim|dmarc)\b|\b(un)?authenticat(ed|ion)\b|\b(mail|envelope|header)[ -]from\b"
-        r"|(?<!to )(?<!to the )\bsender('s)?\b",
-        _BLOCKED,
-        "550 192.0.2.1 is not allowed to send for example.org by its SPF record",
-    ),
-    TextRule(
-        r"\breverse (dns|hostname|lookup)|\bptr\b|\bclient host\b|\b(helo|ehlo)\b",
-        _BLOCKED,
-        "550 Cannot find your reverse hostname",
-    ),
-    TextRule(
-        r"\bpolic(y|ies)\b|\bcontent (rejected|denied|filter)|\baccess denied\b"
-        r"|\brelay(ing)? (access )?(denied|prohibited|not (permitted|allowed))\b"
-        r"|\bunable to relay\b|\bvirus\b|\bmalware\b",
-        _BLOCKED,
-        "554 Rejected for policy reasons",
-    ),
-    TextRule(
-        r"\b(mailbox|account|user|recipient|inbox|storage)\b.{0,40}\b(full|exceed(s|ed)?)\b"
-        r"|\bquota\b.{0,20}\bexceed(s|ed)?\b|\bexceed(s|ed|ing)?\b.{0,30}\bquota\b"
-        r"|\bover ?-?(its |the )?quota\b|\bquota (exceeded|violation)\b|\bstorage allocation\b"
-        r"|\b(insufficient|not enough|out of|no) (\w{1,20} )?(space|storage)\b"
-        r"|\bboîte (aux lettres )?pleine\b|\bpostfach (ist )?voll\b|\bbuz[oó]n lleno\b"
-        r"|\bcasella (è )?piena\b|\bcaixa (de correio )?cheia\b|переполнен"
-        r"|(メールボックス|容量|ボックス).{0,12}(一杯|いっぱい|超え|超過|オーバー|不足)"
-        r"|(邮箱|郵箱|信箱|空间|空間).{0,8}(已满|已滿|不足|超出)|용량.{0,4}초과",
-        _SOFT,
-        "552 The mailbox is over quota",
-    ),
-    TextRule(
-        r"\b(message|mail)\b.{0,30}\b(too (big|large)|exceeds)\b|\bsize limit\b",
-        _SOFT,
-        "552 Message too large",
-    ),
-    TextRule(
-        r"\bsmtputf8\b|\bnon-?ascii\b|\binternationali[sz]ed\b",
-        _SOFT,
-        "550 The server takes no such address (SMTPUTF8)",
-    ),
-    TextRule(
-        r"\bgr[ea]y ?-?list(ed|ing)?\b|\b(re)?try( again)? later\b|\btemporar(y|ily)\b"
-        r"|\btoo (many|quickly|fast|frequent)|\brate (limit|that)|\bthrottl",
-        _SOFT,
-        "554 Too many connections, try again later",
-    ),
-    TextRule(
-        r"\bloop(ing|s)?\b|\btoo many hops\b|\bhop count\b|\btimed? ?out\b"
-        r"|\b(message|delivery) (time )?expired\b|\bconnection (refused|lost)\b"
-        r"|\b(could not|cannot|unable to) connect\b",
-        _SOFT,
-        "554 The message is looping",
-    ),
-    TextRule(
-        rf"\b{_WHO}\b[ :,.<>\"'()…]{{0,6}}(name |address |email )?"
-        r"(?:(?:is|was|were|has|does|do|could|can|been) ?)*"
-        r"(no[tn]?[ -]?(be )?"
-        r"(found|known|exist(s|ent|ing)?|listed|valid|active|here|recogni[sz]ed|located)\b"
-        r"|n't exist\b|unknown\b|invalid\b|unrecogni[sz]ed\b)",
-        _HARD,
-        "550 Recipient address rejected: User unknown in local recipient table",
-    ),
-    TextRule(
-        r"\b(unknown|invalid|unrecogni[sz]ed|non-?existent|bad|illegal|no such|no valid"
-        rf"|not an? (valid|known))[ -](local |virtual |email |mail ?)?"
-        rf"({_WHO}|rcpt|destination|person|local[ -]?part)\b"
-        rf"|\bno ({_WHO}) (here|by that|with that|of that|found)\b"
-        r"|\bcontain a valid address\b|\brecipnotfound\b"
-        r"|\bnot listed in (the )?([\w&]{1,20} ){0,4}(directory|address book)\b"
-        rf"|\b{_WHO}\b.{{0,60}}\b(could|can|was|were)(n['’]t| ?not) (be )?(found|located)\b"
-        r"|\b(doesn['’]t|does not) have an? .{0,40}\b(account|mailbox)\b",
-        _HARD,
-        "550 No such user here",
-    ),
-    TextRule(
-        rf"\b({_WHO}|employee|e?mail)\b.{{0,60}}\bno longer\b"
-        rf"|\b{_WHO}\b.{{0,40}}\bhas (been )?(moved|changed)\b",
-        _HARD,
-        "550 Recipient no longer on server",
-    ),
-    TextRule(
-        rf"\b({_WHO}|e?mail)\b.{{0,40}}\b(disabled|deactivated|inactive|suspended|closed"
-        r"|terminated|discontinued|deleted|cancell?ed|expired|abandoned)\b"
-        rf"|\b(inactive|disabled|deactivated|closed|suspended) {_WHO}\b",
-        _HARD,
-        "550 This mailbox is disabled",
-    ),
-    TextRule(
-        rf"\bnot our customer\b|\bno {_WHO} named\b|\bno local {_WHO}\b|\bnobody (here )?by that\b"
-        rf"|\b({_WHO}|person) has left\b|\bno longer (an? )?(employee|employed|works?|with us)\b"
-        rf"|\b(wrong|incorrect|unregistered|misspelled) (e-?mail )?{_WHO}\b"
-        rf"|\b{_WHO}\b.{{0,40}}\bnot (registered|present in (the )?directory)\b"
-        rf"|\b(unable|failed) to (find|locate) (the )?{_WHO}\b|\bd(oe|o)sn['’]?t exist\b",
-        _HARD,
-        "550 No user named Ada is here",
-    ),
-    TextRule(
-        r"\b(host|domain)( name)?[ :,.<>\"'()…]{0,6}(?:(?:is|was|does|could) ?)*"
-        r"(not (be )?(found|exist|known)|unknown|non-?existent)\b|\bnxdomain\b|\bnull mx\b"
-        r"|\b(no|not a) valid (mail )?(host|domain)\b|\bmail server for .{1,80} unknown\b"
-        r"|\bdomain does not accept (e?mail|messages)\b|\bcannot find (a |any )?mail exchanger"
-        r"|\bno (mx|smtp service)\b|\bdoes(n't| not) exist\b|\bfind any host named\b"
-        r"|\b(unknown|no such|unrouteable|unroutable|non-?existent) (mail )?"
-        r"(host|domain|address|destination)s?\b",
-        _HARD,
-        "550 Host or domain name not found",
-    ),
-    TextRule(
-        r"\bmailbox unavailable\b",
-        _HARD,
-        "550 Requested action not taken: mailbox unavailable",
-    ),
-    TextRule(
-        r"\b(utilisateur|destinataire|adresse)\b.{0,40}\b(inconnue?|invalide|inexistante?)\b"
-        r"|\b(benutzer|empf[äa]e?nger|adresse)\b.{0,40}\b(unbekannt|existiert nicht|ung[üu]ltig)"
-        r"|\b(usuario|destinatario|buz[oó]n|utente)\b.{0,40}"
-        r"\b(desconocido|no existe|inexistente|sconosciuto|inesistente)\b",
-        _HARD,
-        "550 Adresse de destinataire inconnue",
-    ),
-    TextRule(
-        r"\b(adresse|destinataire)\b.{0,60}\b(introuvable|n['’]existe pas)\b"
-        r"|\b(adresse|empfänger|benutzer|postfach)\b.{0,60}\bnicht (gefunden|vorhanden|bekannt)\b"
-        r"|\b(usuári[oa]|endereço|destinatário|caixa)\b.{0,60}"
-        r"\b(não existe|desconhecid[oa]|inválid[oa])"
-        r"|\b(indirizzo|casella|utente|direcci[oó]n|correo)\b.{0,60}"
-        r"\b(non (esiste|valid[oa]|trovat[oa])|no (existe|se encontr[oó])|inesistente)"
-        r"|(пользовател|адрес|ящик|получател).{0,40}(не (найден|существует)|несуществующ|неизвест)"
-        r"|(не существует|нет такого|несуществующ).{0,40}(пользовател|адрес|ящик)"
-        r"|(ユーザ|宛先|あて先|受信者|アドレス|メールボックス|ディレクトリ|リスト).{0,30}"
-        r"(存在しません|見つかりません|ありません|不明|無効|登録されていません)"
-        r"|(用户|用戶|帐号|账号|邮箱|收件人|地址).{0,10}(不存在|无效|無效|未找到)"
-        r"|(사용자|수신자|주소|계정).{0,20}(존재하지|찾을 수 없|없습니다)",
-        _HARD,
-        "550 L'adresse que vous avez entrée est introuvable",
-    ),
-)
-"""The first row whose words are found counts."""
+__all__ = [
+    "BUILT_IN",
+    "LONGEST_TEXT",
+    "STATUS_RULES",
+    "TEXT_RULES",
+    "BounceClass",
+    "BounceTable",
+    "Decision",
+    "StatusRule",
+    "TextRule",
+    "bounce_class",
+    "bounce_table",
+    "classes_in",
+    "status_is_vague",
+]
 
 LONGEST_TEXT = 2000
 """Characters of a text that are looked at: the search stays short whatever comes in (D9)."""
@@ -260,14 +53,95 @@ _TEMPORARY = range(420, 500)
 _Parts = tuple[str, str, str]
 
 
-def classes_in(text: str) -> tuple[BounceClass, ...]:
-    """Return every class that known words of a text speak of, the one that counts first.
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a refusal means, and the row of the table that says so."""
 
-    Empty where no row of `TEXT_RULES` is found. At most `LONGEST_TEXT` characters are looked at.
+    becomes: BounceClass
+    rule: StatusRule | TextRule
+
+
+@dataclass(frozen=True, slots=True)
+class BounceTable:
+    """The table in force: an operator's own rows (`rules`) before the built-in ones.
+
+    An own row fits where its status does, given or found in the text, and where its words do, which
+    are searched for in the text's first `LONGEST_TEXT` characters, in lower case, with one space
+    between words. `*.*.*` also fits a refusal without a status, `5.*.*` one whose reply is 5xx. A
+    temporary refusal has no status of class 5. An own row may make anything of anything, also
+    of 4.x.x. A pattern that takes exponentially long is its author's: the length alone is bounded.
     """
-    text = _without_names(" ".join(text[:LONGEST_TEXT].split()).lower())
-    found = [becomes for words, becomes in _text_patterns() if words.search(text)]
-    return tuple(dict.fromkeys(found))
+
+    rules: tuple[StatusRule, ...] = ()
+
+    def classify(self, status: str | None, code: int | None, text: str) -> BounceClass:
+        """Return what a refusal means, by its RFC 3463 status, else its words, else `SOFT`.
+
+        `status` like `5.1.1`, `code` the SMTP reply or HTTP status, `text` the other side's words.
+        A status that is missing, or 5.0.0, is looked for in the text. What is temporary (4.x.x, or
+        a reply of 420 to 499) becomes hard by an own row only: else it is soft, or blocked where a
+        4.7.x or a vague status comes with words of reputation or policy. What nobody can tell is
+        soft: it counts, no more.
+        """
+        return self.decide(status, code, text).becomes
+
+    def decide(self, status: str | None, code: int | None, text: str) -> Decision:
+        """Do what `classify` does, and name the row that decided."""
+        return self.own(status, code, text) or _built_in(status, code, _plain(text))
+
+    def own(self, status: str | None, code: int | None, text: str) -> Decision | None:
+        """Return what an own row makes of a refusal; None where none fits."""
+        if not self.rules:
+            return None
+        text = _plain(text)
+        statuses = _every_status(status, code, text)
+        for rule in self.rules:
+            if any(_fits(rule, parts, text) for parts in statuses):
+                return Decision(rule.becomes, rule)
+        return None
+
+    def classes_in(self, text: str) -> tuple[BounceClass, ...]:
+        """Return every class that known words of a text speak of, the one that counts first.
+
+        Empty where no row's words are found. At most `LONGEST_TEXT` characters are looked at.
+        """
+        plain = _plain(text)
+        spoken = [rule.becomes for rule in self.rules if rule.words and _finds(rule, plain)]
+        plain = _without_names(plain)
+        spoken += [rule.becomes for words, rule in _text_patterns() if words.search(plain)]
+        return tuple(dict.fromkeys(spoken))
+
+    def rows(self) -> tuple[StatusRule | TextRule, ...]:
+        """Return all rows in the order in which they are asked."""
+        return (*self.rules, TEMPORARY, *STATUS_RULES, *TEXT_RULES, UNKNOWN)
+
+
+BUILT_IN = BounceTable()
+"""The table without rows of an operator."""
+
+
+def bounce_table(rules: Iterable[ClassRulePart]) -> BounceTable:
+    """Build the table that `[[feedback.rules]]` asks for; its rows keep their order."""
+    return BounceTable(
+        tuple(
+            StatusRule(_normal(rule.status), BounceClass(rule.becomes), "", words=rule.words)
+            for rule in rules
+        )
+    )
+
+
+def _normal(status: str) -> str:
+    return ".".join(part if part == "*" else str(int(part)) for part in status.split("."))
+
+
+def bounce_class(status: str | None, code: int | None, text: str) -> BounceClass:
+    """Return what a refusal means by the built-in table; see `BounceTable.classify`."""
+    return BUILT_IN.classify(status, code, text)
+
+
+def classes_in(text: str) -> tuple[BounceClass, ...]:
+    """Return the classes of a text by the built-in table; see `BounceTable.classes_in`."""
+    return BUILT_IN.classes_in(text)
 
 
 def status_is_vague(status: str | None) -> bool:
@@ -280,27 +154,27 @@ def status_is_vague(status: str | None) -> bool:
     return next((rule.vague for rule in STATUS_RULES if _fits(rule, parts, "")), True)
 
 
-def bounce_class(status: str | None, code: int | None, text: str) -> BounceClass:
-    """Return what a refusal means, by its RFC 3463 status, else its words, else `SOFT`.
-
-    `status` like `5.1.1`, `code` the SMTP reply or HTTP status, `text` the other side's words. A
-    status that is missing, or 5.0.0, is looked for in the text. What is temporary (4.x.x, or a
-    reply of 420 to 499) never becomes hard: it is soft, or blocked where a 4.7.x or a vague status
-    comes with words of reputation or policy. What nobody can tell is soft: it counts, no more.
-    """
-    text = " ".join(text[:LONGEST_TEXT].split()).lower()
-    parts = _parts(status)
-    if parts is None or parts[1:] == ("0", "0"):
-        parts = _parts_in(text) or parts
+def _built_in(status: str | None, code: int | None, text: str) -> Decision:
+    parts = _exact(status, text)
     if code in _TEMPORARY or (parts is not None and parts[0] == "4"):
         about_us = parts is None or parts[0] == "5" or parts[1] in ("0", "7")
-        return _BLOCKED if about_us and _by_text(text) is _BLOCKED else _SOFT
+        spoken = _by_text(text) if about_us else None
+        blocked = spoken is not None and spoken.becomes is BounceClass.BLOCKED
+        return _decision(spoken if spoken is not None and blocked else TEMPORARY)
     if parts is None:
-        return _by_text(text) or _SOFT
+        return _decision(_by_text(text) or UNKNOWN)
     for rule in STATUS_RULES:
         if _fits(rule, parts, text):
-            return (_by_text(text) or rule.becomes) if rule.vague else rule.becomes
-    return _SOFT
+            return _decision((_by_text(text) or rule) if rule.vague else rule)
+    return _decision(UNKNOWN)
+
+
+def _decision(rule: StatusRule | TextRule) -> Decision:
+    return Decision(rule.becomes, rule)
+
+
+def _plain(text: str) -> str:
+    return " ".join(text[:LONGEST_TEXT].split()).lower()
 
 
 def _parts(status: str | None) -> _Parts | None:
@@ -310,24 +184,40 @@ def _parts(status: str | None) -> _Parts | None:
     return match[1], str(int(match[2])), str(int(match[3]))
 
 
-def _parts_in(text: str) -> _Parts | None:
-    match = _STATUS_IN_TEXT.search(text)
-    return _parts(match[1]) if match else None
+def _exact(status: str | None, text: str) -> _Parts | None:
+    """Return the status to go by: the one in the text where none is given, or a generic one."""
+    parts = _parts(status)
+    if parts is None or parts[1:] == ("0", "0"):
+        match = _STATUS_IN_TEXT.search(text)
+        return (_parts(match[1]) if match else None) or parts
+    return parts
+
+
+def _every_status(status: str | None, code: int | None, text: str) -> tuple[_Parts, ...]:
+    """Return what an own row may fit: the status given, the exact one, else the reply's class."""
+    known = [parts for parts in (_parts(status), _exact(status, text)) if parts is not None]
+    if code in _TEMPORARY:
+        known = [("4", subject, detail) for _, subject, detail in known]
+    if known:
+        return tuple(dict.fromkeys(known))
+    number = "4" if code in _TEMPORARY else "5" if code in range(500, 600) else ""
+    return ((number, "", ""),)
 
 
 def _fits(rule: StatusRule, parts: _Parts, text: str) -> bool:
     wanted = zip(rule.status.split("."), parts, strict=True)
     return all(number in ("*", part) for number, part in wanted) and (
-        not rule.words or re.search(rule.words, text) is not None
+        not rule.words or _finds(rule, text)
     )
 
 
-def _by_text(text: str) -> BounceClass | None:
+def _finds(rule: StatusRule, text: str) -> bool:
+    return re.search(rule.words, text, re.IGNORECASE) is not None
+
+
+def _by_text(text: str) -> TextRule | None:
     text = _without_names(text)
-    for words, becomes in _text_patterns():
-        if words.search(text):
-            return becomes
-    return None
+    return next((rule for words, rule in _text_patterns() if words.search(text)), None)
 
 
 def _without_names(text: str) -> str:
@@ -335,6 +225,6 @@ def _without_names(text: str) -> str:
 
 
 @lru_cache(maxsize=1)
-def _text_patterns() -> list[tuple[re.Pattern[str], BounceClass]]:
+def _text_patterns() -> list[tuple[re.Pattern[str], TextRule]]:
     """Compile the table when the first text is asked about: most sends meet none."""
-    return [(re.compile(rule.words), rule.becomes) for rule in TEXT_RULES]
+    return [(re.compile(rule.words), rule) for rule in TEXT_RULES]

@@ -15,6 +15,7 @@ from sqlalchemy import ColumnElement, Connection, and_, case, func, insert, or_,
 
 from newsletter.audience.eligibility import Recipient, Skip, Standing, judge_standings
 from newsletter.audience.keys import Keys
+from newsletter.delivery.bounce_classes import BUILT_IN, BounceTable
 from newsletter.delivery.domains import domain_of
 from newsletter.delivery.evidence import keep_late
 from newsletter.delivery.outcomes import RETRY_MARK, plain_answer, row_of
@@ -195,6 +196,7 @@ def record(
     *,
     jitter: float,
     provider: str,
+    table: BounceTable = BUILT_IN,
 ) -> int:
     """Write what became of some of a batch's deliveries; returns how many rows took it.
 
@@ -204,7 +206,9 @@ def record(
     if not outcomes:
         return 0
     with database.write(durable=False) as connection:
-        return record_in(connection, batch, outcomes, now, jitter=jitter, provider=provider)
+        return record_in(
+            connection, batch, outcomes, now, jitter=jitter, provider=provider, table=table
+        )
 
 
 def record_in(
@@ -215,6 +219,7 @@ def record_in(
     *,
     jitter: float,
     provider: str,
+    table: BounceTable = BUILT_IN,
 ) -> int:
     """Do what `record` does inside the caller's transaction."""
     plain: list[int] = []
@@ -237,7 +242,10 @@ def record_in(
     if others:
         tries = _tries(connection, batch, others)
         rows = [
-            {**fence, **row_of(o, *tries.get(o.delivery.subscriber, (0, None)), now, jitter)}
+            {
+                **fence,
+                **row_of(o, *tries.get(o.delivery.subscriber, (0, None)), now, jitter, table=table),
+            }
             for o in others
         ]
         taken += connection.execute(RECORD_ROWS, rows).rowcount

@@ -20,7 +20,7 @@ from sqlalchemy import Select, select
 from newsletter.audience.keys import Keys
 from newsletter.audience.tokens import TokenSigner
 from newsletter.clock import Clock
-from newsletter.delivery.bounce_classes import BounceClass
+from newsletter.delivery.bounce_classes import BounceClass, BounceTable
 from newsletter.delivery.letter_claims import ClaimedLetter, claim_letter, ready_letters
 from newsletter.delivery.letter_holding import (
     LetterHold,
@@ -243,7 +243,7 @@ class LetterCarrier:
     ) -> DeliveryState:
         """Write down what became of a letter, with what follows from it; returns its state."""
         now, name = self.clock.now(), self.provider.name
-        values = _row(letter, outcome, now)
+        values = _row(letter, outcome, now, self.limits.table)
         if outcome.kind is OutcomeKind.NOT_SENT:
             values["not_before"] = now + wait
             values["answer"] = _masked(str(problem)) if problem else None
@@ -253,7 +253,7 @@ class LetterCarrier:
             accepted = outcome.kind is OutcomeKind.ACCEPTED
             if not ours and accepted:
                 keep_late_yes(connection, letter, now)
-            if class_of(outcome) is BounceClass.HARD:
+            if class_of(outcome, self.limits.table) is BounceClass.HARD:
                 suppress_bounced(
                     connection,
                     self.keys,
@@ -281,11 +281,13 @@ def _any_ready(now: datetime, hold: LetterHold) -> Select[tuple[int]]:
     return select(letters.c.id).where(ready_letters(now, hold.until)).limit(1)
 
 
-def _row(letter: ClaimedLetter, outcome: Outcome, now: datetime) -> dict[str, Any]:
+def _row(
+    letter: ClaimedLetter, outcome: Outcome, now: datetime, table: BounceTable
+) -> dict[str, Any]:
     """Decide the row of an outcome, by the ledger's own rules."""
     # Spreads retries, guards nothing.
     jitter = random.random()  # noqa: S311
-    row = row_of(outcome, letter.tries, letter.mark, now, jitter)
+    row = row_of(outcome, letter.tries, letter.mark, now, jitter, table=table)
     values = {name: row[f"b_{name}"] for name in ("state", "tries", "not_before", "reason")}
     values["answer"] = _masked(outcome.provider_id or row["b_answer"] or "") or None
     if values["state"] is DeliveryState.UNKNOWN and letter.mark != RETRY_MARK:

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, func, select
 
+from newsletter.delivery.bounce_classes import BUILT_IN, BounceTable, bounce_table
 from newsletter.delivery.domains import DomainGate, DomainWatch, held_domains
 from newsletter.delivery.pacing import Pace, Unpaced, open_pace
 from newsletter.delivery.statements import OPEN_ATTEMPTS
@@ -26,7 +27,8 @@ QUOTA_LOCK = 0x6E6C7175
 class Limits:
     """The account's rate, the warm-up plan, the share of each domain, and the brakes.
 
-    `timezone` is the zone whose midnight begins a new day of the warm-up.
+    `timezone` is the zone whose midnight begins a new day of the warm-up; `table` tells the
+    classes of refusals, which the brakes count by (D3).
     """
 
     pace: Pace = field(default_factory=Unpaced)
@@ -36,6 +38,7 @@ class Limits:
     warm_up: WarmUpPart = field(default_factory=WarmUpPart)
     brakes: BrakesPart = field(default_factory=BrakesPart)
     timezone: str = "UTC"
+    table: BounceTable = BUILT_IN
 
     def day(self, now: datetime) -> str:
         """Return the day that an instant belongs to, as the warm-up counts."""
@@ -87,4 +90,5 @@ def open_limits(settings: Settings, database: Database) -> Limits:
         warm_up=delivery.warm_up,
         brakes=settings.brakes,
         timezone=settings.newsletter.timezone,
+        table=bounce_table(settings.feedback.rules),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from newsletter.delivery.bounce_classes import BounceClass, bounce_class
+from newsletter.delivery.bounce_classes import BUILT_IN, BounceClass, BounceTable
 from newsletter.delivery.retries import next_try
 from newsletter.delivery.states import DeliveryState
 from newsletter.providers.base import Outcome, OutcomeKind
@@ -24,14 +24,14 @@ LONGEST_NAME = 60
 """Characters of an accepted row's answer: the name in the server's queue, to keep rows narrow."""
 
 
-def class_of(outcome: Outcome) -> BounceClass | None:
+def class_of(outcome: Outcome, table: BounceTable = BUILT_IN) -> BounceClass | None:
     """Return the class of a host's refusal of this recipient (D3); None for every other outcome.
 
     What we refused ourselves, and an API's no to the form of an address, says nothing of a mailbox.
     """
     if outcome.kind is not OutcomeKind.REJECTED_RECIPIENT or (outcome.code or 0) < 500:
         return None
-    return bounce_class(outcome.status, outcome.code, outcome.detail)
+    return table.classify(outcome.status, outcome.code, outcome.detail)
 
 
 def plain_answer(outcome: Outcome) -> str | None:
@@ -43,12 +43,18 @@ def plain_answer(outcome: Outcome) -> str | None:
 
 
 def row_of(
-    outcome: Outcome, tries: int, mark: str | None, now: datetime, jitter: float
+    outcome: Outcome,
+    tries: int,
+    mark: str | None,
+    now: datetime,
+    jitter: float,
+    *,
+    table: BounceTable = BUILT_IN,
 ) -> dict[str, Any]:
     """Decide the ledger row of an outcome that is not simply accepted.
 
     `tries` and `mark` are what the row held: how often it was tried, and its reason. A refused
-    recipient's reason is its class (D3).
+    recipient's reason is its class by `table` (D3).
     """
     state, reason, not_before = DeliveryState.ACCEPTED, None, None
     kept = RETRY_MARK if mark == RETRY_MARK else None
@@ -56,7 +62,7 @@ def row_of(
         case OutcomeKind.ACCEPTED:
             pass
         case OutcomeKind.REJECTED_RECIPIENT:
-            state, reason = DeliveryState.REJECTED, str(class_of(outcome) or "recipient")
+            state, reason = DeliveryState.REJECTED, str(class_of(outcome, table) or "recipient")
         case OutcomeKind.REJECTED_MESSAGE if tries + 1 >= MESSAGE_TRIES:
             state, reason, tries = DeliveryState.REJECTED, "message", tries + 1
         case OutcomeKind.DEFERRED | OutcomeKind.REJECTED_MESSAGE:

@@ -13,7 +13,7 @@ from newsletter.audience.eligibility import Recipient
 from newsletter.audience.keys import Keys
 from newsletter.audience.suppressions import SuppressionReason, add_suppression
 from newsletter.delivery import ledger
-from newsletter.delivery.bounce_classes import BounceClass, bounce_class
+from newsletter.delivery.bounce_classes import BounceClass
 from newsletter.delivery.brakes import judge_hard_bounces
 from newsletter.delivery.canary import note_judged
 from newsletter.delivery.course import Course, Outfit
@@ -59,7 +59,7 @@ class Recorder:
             return
         domain = domain_of(self._people[outcome.delivery.subscriber].address)
         answered = outcome.code is not None
-        blocked = answered and outcome.kind in _REFUSED and _class(outcome) is BounceClass.BLOCKED
+        blocked = answered and outcome.kind in _REFUSED and self._is_blocked(outcome)
         course.refusals.note(outcome, domain, blocked=blocked)
         asked = answered and outcome.kind is not OutcomeKind.NOT_SENT
         watch = self._outfit.limits.watch
@@ -69,6 +69,11 @@ class Recorder:
             course.end.set()
         if outcome.kind is OutcomeKind.NOT_SENT:
             course.look_again()
+
+    def _is_blocked(self, outcome: Outcome) -> bool:
+        table = self._outfit.limits.table
+        seen = table.classify(outcome.status, outcome.code, outcome.detail)
+        return seen is BounceClass.BLOCKED
 
     def _hold(self, domain: str, outcome: Outcome) -> None:
         """Leave a domain alone that refuses us as a whole, and go on with the others (D6)."""
@@ -91,12 +96,15 @@ class Recorder:
         """Record outcomes with everything that follows from them, in one relaxed transaction."""
         outfit, course, batch = self._outfit, self._course, self._batch
         now, name = outfit.clock.now(), outfit.provider.name
-        hard = [o for o in outcomes if class_of(o) is BounceClass.HARD]
+        table = outfit.limits.table
+        hard = [o for o in outcomes if class_of(o, table) is BounceClass.HARD]
         with course.write(outfit.database, durable=False) as connection:
             if outcomes:
                 # Spreads retries, guards nothing.
                 jitter = random.random()  # noqa: S311
-                ledger.record_in(connection, batch, outcomes, now, jitter=jitter, provider=name)
+                ledger.record_in(
+                    connection, batch, outcomes, now, jitter=jitter, provider=name, table=table
+                )
             for outcome in hard:
                 self._suppress(connection, outcome, now)
             ledger.put_off(connection, batch, self._by_end_of_hold(put_off, now))
@@ -170,7 +178,3 @@ def suppress_bounced(
         actor=f"provider:{provider}",
         note=f"{what}: {outcome.code} {outcome.status or ''}".strip(),
     )
-
-
-def _class(outcome: Outcome) -> BounceClass:
-    return bounce_class(outcome.status, outcome.code, outcome.detail)

@@ -15,6 +15,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select, update
 
+from newsletter.delivery.bounce_classes import BUILT_IN, BounceTable
 from newsletter.delivery.campaigns import load_mailing
 from newsletter.delivery.flight import FlightRecord, log_path, read_flight
 from newsletter.delivery.ledger import Batch, record_in
@@ -34,6 +35,8 @@ class Scene:
     flights: Path
     provider: Provider
     boot: str | None
+    table: BounceTable = BUILT_IN
+    """Judges the refusals that a dead worker had noted (D3)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +98,15 @@ def _settle(
         ]
         batch = Batch(attempt.id, attempt.campaign_id, (), 0, now, -1)
         if outcomes:
-            record_in(connection, batch, outcomes, now, jitter=0.5, provider=name)
+            record_in(
+                connection,
+                batch,
+                outcomes,
+                now,
+                jitter=0.5,
+                provider=name,
+                table=scene.table,
+            )
         connection.execute(
             update(attempts).where(attempts.c.id == attempt.id).values(finished_at=now)
         )

@@ -1,8 +1,7 @@
-"""What happened to every recipient, as numbers that add up and rows that name each exception."""
+"""What happened to the recipients of a campaign, as numbers that add up, and to one subscriber."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,7 +10,7 @@ from sqlalchemy import Connection, func, select
 
 from newsletter.delivery.campaigns import Campaign, Totals, get_campaign, totals
 from newsletter.delivery.states import FINISHED, DeliveryState
-from newsletter.storage.tables import attempts, campaigns, deliveries, digests, subscribers
+from newsletter.storage.tables import attempts, campaigns, deliveries, digests
 
 _S = DeliveryState
 
@@ -57,57 +56,6 @@ def summary(campaign: Campaign, states: Totals) -> dict[str, Any]:
     if campaign.status_reason:
         document["reason"] = campaign.status_reason
     return document
-
-
-@dataclass(frozen=True, slots=True)
-class DeliveryRow:
-    """One recipient of a campaign; `address` is None once the subscriber was erased."""
-
-    delivery: str
-    address: str | None
-    state: str
-    reason: str | None
-    answer: str | None
-    tries: int
-    not_before: datetime | None
-    claimed_at: datetime | None
-
-
-def delivery_rows(
-    connection: Connection, campaign: int, *, states: tuple[DeliveryState, ...] | None = None
-) -> Iterator[DeliveryRow]:
-    """Stream the recipients of a campaign, all of them or those in the given states."""
-    get_campaign(connection, campaign)
-    query = (
-        select(
-            deliveries.c.subscriber_id,
-            subscribers.c.address,
-            deliveries.c.state,
-            deliveries.c.reason,
-            deliveries.c.answer,
-            deliveries.c.tries,
-            deliveries.c.not_before,
-            attempts.c.claimed_at,
-        )
-        .outerjoin(subscribers, subscribers.c.id == deliveries.c.subscriber_id)
-        .outerjoin(attempts, attempts.c.id == deliveries.c.attempt_id)
-        .where(deliveries.c.campaign_id == campaign)
-        .order_by(deliveries.c.subscriber_id)
-    )
-    if states is not None:
-        query = query.where(deliveries.c.state.in_(states))
-    streamed = connection.execution_options(yield_per=1000).execute(query)
-    for row in streamed:
-        yield DeliveryRow(
-            f"{campaign}-{row.subscriber_id}",
-            row.address,
-            DeliveryState(row.state).label,
-            row.reason,
-            row.answer,
-            row.tries,
-            row.not_before,
-            row.claimed_at,
-        )
 
 
 @dataclass(frozen=True, slots=True)

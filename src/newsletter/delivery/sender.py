@@ -113,7 +113,7 @@ class Sender:
             return self._recover(alone)
 
     def _recover(self, alone: bool) -> Recovered:
-        scene = Scene(self.flights, self.provider, boot_id())
+        scene = Scene(self.flights, self.provider, boot_id(), self.limits.table)
         recovered = recover(self.database, scene, self.clock.now(), others_are_dead=alone)
         if recovered.all:
             log.warning("claims_recovered", **recovered.counts)

@@ -11,13 +11,16 @@ standards and ways of speaking; none knows a host or a person by name, and a tes
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 
-from newsletter.delivery.bounce_classes import classes_in
+from newsletter.delivery.bounce_classes import BUILT_IN, BounceTable, classes_in
 from newsletter.feedback.addresses import addresses_in, is_of_a_system
 from newsletter.feedback.arf import Feedback, read_feedback
 from newsletter.feedback.autoreplies import reply_evidence
 from newsletter.feedback.dsn import StatusReport, read_status
-from newsletter.feedback.identifiers import arrived_at, find_identifiers
+from newsletter.feedback.identifiers import arrived_at, find_identifiers, subject_token
 from newsletter.feedback.notifications import read_notification
 from newsletter.feedback.plain_notices import Told, tell
 from newsletter.feedback.plain_patterns import (
@@ -40,25 +43,41 @@ _DOMAINS = re.compile(r"@[^\s<>\",;]{1,255}")
 _NULL_PATHS = ("<>", "<mailer-daemon>", "mailer-daemon", "")
 
 
-def parse_bounce(data: bytes) -> Report:
+def parse_bounce(data: bytes, table: BounceTable = BUILT_IN) -> Report:
     """Return what a mail says, by RFC 3464, RFC 5965, RFC 3834 and the words of older systems.
 
     `data` is the mail as it came; a leading mbox line does no harm. At most 512 kB are read.
+    `table` tells what a status and words mean (D3).
     """
     mail = read_mail(data)
+    return replace(
+        _judged(mail, table), subject_token=subject_token(mail), written_at=_date_of(mail)
+    )
+
+
+def _judged(mail: Mail, table: BounceTable) -> Report:
     feedback = read_feedback(mail)
     if feedback is not None:
         return _complaint(mail, feedback)
     if _STATISTICS.search(f"{mail.headers.first('subject')} {mail.headers.first('content-type')}"):
         return _report(mail, ReportKind.NOT_A_BOUNCE, Reason.STATISTICS, "an aggregate report")
     return (
-        _by_fields(mail)
-        or _by_notification(mail)
+        _by_fields(mail, table)
+        or _by_notification(mail, table)
         or _by_wish(mail)
-        or _by_words(mail)
+        or _by_words(mail, table)
         or _by_reply(mail)
         or _report(mail, ReportKind.NOT_A_BOUNCE, Reason.ORDINARY, "nothing tells of a failure")
     )
+
+
+def _date_of(mail: Mail) -> datetime | None:
+    """Return the Date of a mail (RFC 5322 §3.6.1); one without a zone is taken for UTC."""
+    try:
+        at = parsedate_to_datetime(mail.headers.first("date"))
+        return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
 
 
 def _complaint(mail: Mail, feedback: Feedback) -> Report:
@@ -82,7 +101,7 @@ def _complaint(mail: Mail, feedback: Feedback) -> Report:
     )
 
 
-def _by_fields(mail: Mail) -> Report | None:
+def _by_fields(mail: Mail, table: BounceTable) -> Report | None:
     """Read the status part; where there is none, the same fields in the text."""
     status, evidence = read_status("\n\n".join(mail.statuses)), "a status part"
     if not status.recipients and _is_from_a_system(mail):
@@ -95,12 +114,12 @@ def _by_fields(mail: Mail) -> Report | None:
         one.address.lower(): one for one in tell(mail.notice, ours=arrived_at(mail), named=named)
     }
     results = [
-        judge_fields(one, told.get(one.final.lower()), Source.STATUS_PART) for one in failing
+        judge_fields(one, told.get(one.final.lower()), Source.STATUS_PART, table) for one in failing
     ]
     if not results:
         # The fields name nobody: they judge, and the text tells whom.
         whom = _told(mail)
-        judged = judge_fields(status.recipients[0], whom[0], Source.STATUS_PART)
+        judged = judge_fields(status.recipients[0], whom[0], Source.STATUS_PART, table)
         results = [_readdressed(judged, one, _source_of(mail)) for one in whom]
     return _verdict(mail, results, status, evidence)
 
@@ -109,6 +128,7 @@ def _verdict(
     mail: Mail, results: list[RecipientResult], status: StatusReport, evidence: str
 ) -> Report:
     kind, reason = heaviest(results)
+    delivered = bool(results) and all(one.action == "delivered" for one in results)
     if kind is not ReportKind.NOT_A_BOUNCE:
         results = [one for one in results if one.kind is not ReportKind.NOT_A_BOUNCE]
     else:
@@ -121,6 +141,7 @@ def _verdict(
         reporting_mta=status.reporting_mta[:255],
         evidence=(evidence,),
         truncated=mail.truncated,
+        delivered=delivered,
     )
 
 
@@ -139,13 +160,13 @@ def _readdressed(result: RecipientResult, told: Told, source: Source) -> Recipie
     )
 
 
-def _by_notification(mail: Mail) -> Report | None:
+def _by_notification(mail: Mail, table: BounceTable) -> Report | None:
     found = read_notification(mail.notice)
     if found is None:
         return None
     if found.complaint is not None:
         return _complaint(mail, Feedback(found.complaint, found.complainants, named_in_report=True))
-    results = [judge_fields(one, None, Source.NOTIFICATION) for one in found.statuses]
+    results = [judge_fields(one, None, Source.NOTIFICATION, table) for one in found.statuses]
     return _verdict(mail, results, StatusReport(), "a provider's notification")
 
 
@@ -165,7 +186,7 @@ def _by_wish(mail: Mail) -> Report | None:
     return _report(mail, ReportKind.COMPLAINT, Reason.UNSUBSCRIBE, "a wish to leave", found)
 
 
-def _by_words(mail: Mail) -> Report | None:
+def _by_words(mail: Mail, table: BounceTable) -> Report | None:
     """Read mail of systems without fields; what people write about bounces is none."""
     failed = mail.headers.all("x-failed-recipients")
     if not failed and not _is_notice(mail):
@@ -174,7 +195,7 @@ def _by_words(mail: Mail) -> Report | None:
     text = f"{mail.headers.first('subject')}\n{mail.notice}"
     delayed = speaks(DELAYS, text) and not speaks(FINALS, text)
     source = _source_of(mail)
-    results = [judge_words(one, source, delayed=delayed) for one in told]
+    results = [judge_words(one, source, table, delayed=delayed) for one in told]
     kind, reason = heaviest(results)
     return _report(mail, kind, reason, "words of a mail system", results)
 

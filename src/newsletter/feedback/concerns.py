@@ -27,6 +27,7 @@ from newsletter.providers.base import DeliveryId
 from newsletter.storage.tables import audit_log, campaigns, deliveries, letters, subscribers
 
 _KINDS = frozenset(EventKind)
+_GREATEST_CAMPAIGN = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,12 +110,14 @@ class Rows:
         self.by_key = self._read_keys(events)
 
     def _read_campaigns(self, numbers: Collection[int]) -> dict[int, CampaignFacts]:
+        # A number from outside may be larger than any of ours.
+        numbers = [number for number in numbers if number <= _GREATEST_CAMPAIGN]
         query = select(
             campaigns.c.id,
             campaigns.c.list_id,
             campaigns.c.message_id_salt,
             campaigns.c.created_at,
-        ).where(campaigns.c.id.in_(list(numbers)))
+        ).where(campaigns.c.id.in_(numbers))
         return {row.id: CampaignFacts(*row) for row in self._connection.execute(query)}
 
     def _lock_deliveries(self, named: Iterable[DeliveryId]) -> dict[DeliveryId, Landing]:

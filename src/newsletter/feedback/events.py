@@ -102,8 +102,8 @@ _COLUMNS = (
     *("domain", "bounce", "reason", "believed", "detail", "received_at"),
 )
 _INSERT = (
-    f"INSERT INTO events ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"
-    " ON CONFLICT (provider_event_id) DO NOTHING"
+    f"INSERT INTO events ({', '.join(_COLUMNS)})"  # noqa: S608 - names of columns, from above
+    f" VALUES ({', '.join('?' * len(_COLUMNS))}) ON CONFLICT (provider_event_id) DO NOTHING"
 )
 """Lock: the table (SQLite), or the new row's id. Index: that of the ids."""
 

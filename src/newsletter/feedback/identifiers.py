@@ -1,7 +1,7 @@
-"""Finds what is ours in a mail that came back (D8): return path, Message-ID, ENVID, Feedback-ID.
+"""Finds what is ours in a mail that came back (D8): return path, links, Message-ID, Feedback-ID.
 
-Anybody can write such a thing. Only the return path carries a proof, and only `ReturnPaths` with
-the operator's keys reads it.
+Anybody can write such a thing. Return paths and the tokens of links carry a proof, and only
+`ReturnPaths` and `TokenSigner` with the operator's keys read them.
 """
 
 from __future__ import annotations
@@ -10,13 +10,17 @@ import re
 
 from newsletter.delivery.return_paths import ReturnPaths
 from newsletter.feedback.addresses import addresses_in
-from newsletter.feedback.reading import Mail, text_headers
+from newsletter.feedback.reading import Headers, Mail, text_headers
 from newsletter.feedback.report_model import Identifiers, MessageName
 from newsletter.providers.base import DeliveryId
 
 _OUR_PATH = re.compile(r"b\+[0-9]{1,18}-[0-9]{1,18}-[0-9a-f]{20}@[a-z0-9.-]{1,255}", re.IGNORECASE)
 _OUR_MESSAGE = re.compile(r"<([0-9]{1,18})\.([0-9]{1,18})\.([0-9a-f]{16,32})@[^<>\s@]{1,255}>")
 _MESSAGE_ID = re.compile(r"<[^<>\s]{1,300}@[^<>\s]{1,255}>")
+_SIGNED = r"\.?[A-Za-z0-9_-]{2,200}\.[A-Za-z0-9_-]{20,64}"
+_WHOLE_SIGNED = re.compile(_SIGNED)
+# As `rendering.mime` writes List-Unsubscribe: the page, and the subject of the mail (C1, C6).
+_LEAVING = re.compile(rf"(?:/u/|[?&]subject=)({_SIGNED})(?=[>&?\s]|$)", re.IGNORECASE)
 _ARRIVED_AT = ("delivered-to", "x-original-to", "envelope-to", "x-envelope-to", "to", "received")
 _RETURNED_PATH = ("return-path", "errors-to", "x-postfix-sender", "received")
 _MOST = 20
@@ -45,7 +49,23 @@ def find_identifiers(mail: Mail, *, envelope_id: str = "", sender: str = "") -> 
         message_ids=tuple(dict.fromkeys(ids))[:_MOST],
         envelope_ids=(envelope_id,) if envelope_id else (),
         feedback_ids=returned.all("feedback-id")[:_MOST],
+        tokens=_tokens(returned),
     )
+
+
+def subject_token(mail: Mail) -> str:
+    """Return the subject where it has the form of a token, as a mailto link writes it (C6)."""
+    subject = mail.headers.first("subject").strip()
+    return subject if _WHOLE_SIGNED.fullmatch(subject) else ""
+
+
+def _tokens(returned: Headers) -> tuple[str, ...]:
+    found = (
+        token
+        for value in returned.all("list-unsubscribe")[:_MOST]
+        for token in _LEAVING.findall(value)
+    )
+    return tuple(dict.fromkeys(found))[:_MOST]
 
 
 def arrived_at(mail: Mail) -> frozenset[str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -117,6 +118,7 @@ class Identifiers:
     `return_paths` are addresses of our shape, for `ReturnPaths.read` to judge. `messages` are
     names out of returned headers, References and In-Reply-To, for the ledger to compare; anybody
     may write them. `envelope_ids` are ENVIDs (RFC 3461 §4.4), `feedback_ids` the Feedback-IDs.
+    `tokens` stood in the returned List-Unsubscribe, for `TokenSigner.read` to judge.
     """
 
     return_paths: tuple[str, ...] = ()
@@ -124,6 +126,7 @@ class Identifiers:
     message_ids: tuple[str, ...] = ()
     envelope_ids: tuple[str, ...] = ()
     feedback_ids: tuple[str, ...] = ()
+    tokens: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +134,9 @@ class Report:
     """What a mail that came back says as a whole.
 
     `evidence` names, in words, what the verdict rests on. `truncated` says that the mail was
-    longer than what is read of it.
+    longer than what is read of it. `delivered` says that a host put the message into a mailbox, and
+    not only passed it on (RFC 3464 §2.3.3). `subject_token` is the subject where it has the form of
+    a token. `written_at` is the Date that the mail gives itself, None where it gives none.
     """
 
     kind: ReportKind
@@ -141,6 +146,9 @@ class Report:
     reporting_mta: str = ""
     evidence: tuple[str, ...] = ()
     truncated: bool = False
+    delivered: bool = False
+    subject_token: str = ""
+    written_at: datetime | None = None
 
     @property
     def leading(self) -> RecipientResult | None:

@@ -6,8 +6,10 @@ import re
 from collections.abc import Sequence
 
 from newsletter.delivery.bounce_classes import (
+    BUILT_IN,
     BounceClass,
-    bounce_class,
+    BounceTable,
+    Decision,
     classes_in,
     status_is_vague,
 )
@@ -21,20 +23,23 @@ _CODE = re.compile(r"\s*(?:\S{1,255} )?([245]\d\d)(?=[ \t-]|$)", re.ASCII)
 _HEAVIEST = (ReportKind.HARD, ReportKind.SOFT, ReportKind.DELAYED, ReportKind.NOT_A_BOUNCE)
 
 
-def judge_fields(fields: StatusFields, told: Told | None, source: Source) -> RecipientResult:
+def judge_fields(
+    fields: StatusFields, told: Told | None, source: Source, table: BounceTable = BUILT_IN
+) -> RecipientResult:
     """Return the verdict on one recipient of a status report.
 
-    The status decides. Where it is generic the diagnostic does, then what the text for people
-    (`told`) says of this recipient.
+    An operator's own row of the `table` decides, else the status. Where it is generic the
+    diagnostic does, then what the text for people (`told`) says of this recipient.
     """
     action = fields.action or _action_of(fields.status)
     diagnostic = fields.diagnostic or (told.diagnostic if told else "")
     code = _code_in(fields.diagnostic)
     if action in _NO_FAILURE:
         return _result(fields, source, ReportKind.NOT_A_BOUNCE, Reason.DELIVERED, action)
-    status, words, code = _best(fields, told, code)
-    bounce = bounce_class(status or None, code, words)
-    if _was_guessed(fields, bounce):
+    status, words, best_code = _best(fields, told, code, table)
+    own = _by_own_row(fields, told, code, table) or table.own(status or None, best_code, words)
+    bounce = own.becomes if own else table.classify(status or None, best_code, words)
+    if own is None and _was_guessed(fields, bounce):
         bounce = classes_in(fields.diagnostic)[0]
         words = fields.diagnostic
     kind = _kind_of(bounce)
@@ -48,16 +53,18 @@ def judge_fields(fields: StatusFields, told: Told | None, source: Source) -> Rec
         bounce=bounce if kind is not ReportKind.DELAYED else None,
         reason=reason_of(bounce, status, words),
         status=status or None,
-        code=code,
+        code=best_code,
         action=action or "failed",
         diagnostic=diagnostic[:500],
         remote_mta=fields.remote_mta[:255],
     )
 
 
-def judge_words(told: Told, source: Source, *, delayed: bool) -> RecipientResult:
+def judge_words(
+    told: Told, source: Source, table: BounceTable = BUILT_IN, *, delayed: bool
+) -> RecipientResult:
     """Return the verdict on one recipient of whom only words tell."""
-    bounce = bounce_class(told.status or None, None if told.status else told.code, told.words)
+    bounce = table.classify(told.status or None, None if told.status else told.code, told.words)
     return RecipientResult(
         address=told.address,
         kind=ReportKind.DELAYED if delayed else _kind_of(bounce),
@@ -80,18 +87,32 @@ def heaviest(results: Sequence[RecipientResult]) -> tuple[ReportKind, Reason]:
     return ReportKind.NOT_A_BOUNCE, Reason.ORDINARY
 
 
-def _best(fields: StatusFields, told: Told | None, code: int | None) -> tuple[str, str, int | None]:
+def _by_own_row(
+    fields: StatusFields, told: Told | None, code: int | None, table: BounceTable
+) -> Decision | None:
+    """Return what a row of the operator makes of all that is said of this recipient."""
+    words = f"{fields.diagnostic} {told.words}" if told else fields.diagnostic
+    status = fields.status or (told.status if told else "")
+    # As everywhere in a report, an exact status is nearer to the end of it than a reply.
+    return table.own(status or None, code if status_is_vague(status) else None, words)
+
+
+def _best(
+    fields: StatusFields, told: Told | None, code: int | None, table: BounceTable
+) -> tuple[str, str, int | None]:
     """Return the most exact status with the words and the reply that go with it."""
     if not status_is_vague(fields.status):
         return fields.status, fields.diagnostic, None
     said = [one for one in STATUS.findall(fields.diagnostic[:2000]) if not status_is_vague(one)]
     if said:
         return said[0], fields.diagnostic, None
-    if classes_in(fields.diagnostic) or told is None:
+    if table.classes_in(fields.diagnostic) or told is None:
         return fields.status, fields.diagnostic, code
     if told.status and not status_is_vague(told.status):
         return told.status, told.words, None
-    words = f"{fields.diagnostic} {told.words}" if classes_in(told.words) else fields.diagnostic
+    words = (
+        f"{fields.diagnostic} {told.words}" if table.classes_in(told.words) else fields.diagnostic
+    )
     return fields.status or told.status, words, code or (None if fields.status else told.code)
 
 

@@ -27,16 +27,22 @@ def build_provider(settings: Settings, clock: Clock) -> Provider:
         case ProviderName.SENDGRID:
             from newsletter.providers.sendgrid import SendgridProvider
 
-            sendgrid = settings.delivery.sendgrid
-            key = _secret(settings, sendgrid.api_key, sendgrid.api_key_file)
-            if key is None:
-                raise ConfigurationError(
-                    "there is no key for SendGrid's API",
-                    where=Place(settings.file),
-                    fix="set NEWSLETTER_DELIVERY__SENDGRID__API_KEY "
-                    "or delivery.sendgrid.api_key_file",
-                )
-            return SendgridProvider(sendgrid, clock, api_key=key)
+            return SendgridProvider(
+                settings.delivery.sendgrid, clock, api_key=sendgrid_key(settings)
+            )
+
+
+def sendgrid_key(settings: Settings) -> str:
+    """Return the key of SendGrid's API; raises `ConfigurationError` when there is none."""
+    part = settings.delivery.sendgrid
+    key = _secret(settings, part.api_key, part.api_key_file)
+    if key is None:
+        raise ConfigurationError(
+            "there is no key for SendGrid's API",
+            where=Place(settings.file),
+            fix="set NEWSLETTER_DELIVERY__SENDGRID__API_KEY or delivery.sendgrid.api_key_file",
+        )
+    return key
 
 
 def _smtp(settings: Settings, clock: Clock) -> Provider:

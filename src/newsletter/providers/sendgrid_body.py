@@ -20,7 +20,7 @@ from newsletter.rendering.merge import clean_value, slot_value
 
 CALL_BYTES = 30_000_000
 SUBSTITUTION_BYTES = 10_000
-"""Of one personalization (F1). Its custom arguments are two short numbers."""
+"""Of one personalization (F1). Its custom arguments are two short numbers and a short word."""
 
 
 class Unsendable(Exception):  # noqa: N818
@@ -52,7 +52,9 @@ class CallForm:
         tags = [tag for filling in self._fillings for tag in filling.plain + filling.markup]
         keys = [_quote(tag).replace("%", "%%") for tag in tags]
         self._substituted = "{" + ",".join(f"{key}:%s" for key in keys) + "}"
-        self._campaign = f'"campaign":"{mailing.campaign}"'
+        # The salt tells our events from those of another newsletter on the same account.
+        salt = _quote(mailing.message_id_salt)
+        self._campaign = f'"campaign":"{mailing.campaign}","salt":{salt}'
         self._headers = _form_of_headers(mailing)
 
     def personal(self, envelope: Envelope) -> Personal:
@@ -157,6 +159,9 @@ def _common(mailing: Mailing, *, sandbox: bool) -> dict[str, Any]:
             "ganalytics": {"enable": False},
         },
     }
+    if mailing.transactional:
+        # As over SMTP: nothing automatic should answer it (RFC 3834 §5).
+        body["headers"] = {"Auto-Submitted": "auto-generated"}
     if identity.reply_to:
         body["reply_to"] = {"email": wire_address(identity.reply_to)}
     if sandbox:

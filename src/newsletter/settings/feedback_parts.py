@@ -44,7 +44,9 @@ class ImapPart(Part):
     password: SecretStr | None = Field(None, description="Better in the environment.")
     password_file: Path | None = Field(None, description="A 0600 file that holds the password.")
     folder: str = Field("INBOX", description="Where mail arrives.")
-    handled: str = Field("Handled", description="Where mail goes that was understood.")
+    handled: str = Field(
+        "Handled", description="Where mail goes that was understood; levels with /."
+    )
     unclear: str = Field(
         "Unclear", description="Where mail goes that was not, for you; nothing is ever deleted."
     )
@@ -91,7 +93,8 @@ class FeedbackPart(Part):
     )
     maildir: Path = Field(Path("bounces"), description="The Maildir, with mailbox = maildir.")
     interval: Duration = Field(
-        timedelta(minutes=5), description="How often the mailbox is looked at."
+        timedelta(minutes=5),
+        description="How often the mailbox is looked at; with IDLE, the longest wait.",
     )
     believe: Believe = Field(
         Believe.PROVEN,

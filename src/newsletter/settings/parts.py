@@ -203,7 +203,8 @@ class SendgridPart(Part):
     sandbox: bool = Field(False, description="Let SendGrid check and not deliver.")
     webhook_public_key: str | None = Field(
         None,
-        description="Verification key of the signed event webhook; none: the webhook is off.",
+        description="Verification key of the signed event webhook, several with a space between "
+        "while it is renewed; none: the webhook is off.",
     )
 
 

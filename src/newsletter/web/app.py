@@ -17,6 +17,7 @@ from newsletter.web import (
     leaving_pages,
     preferences_pages,
     privacy_pages,
+    webhooks,
 )
 from newsletter.web.guard import Guard
 from newsletter.web.office import Office
@@ -34,6 +35,7 @@ _GROUPS = (
     preferences_pages,
     privacy_pages,
     archive_pages,
+    webhooks,
 )
 _ANSWERS: dict[int | str, dict[str, Any]] = {
     400: {"description": "The form is wrong; nothing was changed."},
@@ -49,7 +51,10 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
 
 
 def create_app(office: Office) -> FastAPI:
-    """Build the pages over an office; nothing runs before the first request."""
+    """Build the pages over an office; nothing runs before the first request.
+
+    Raises `ConfigurationError` for a webhook key that is none.
+    """
     site = Site(
         office,
         Pages(office.settings),
@@ -85,5 +90,6 @@ def create_app(office: Office) -> FastAPI:
         prefix=site.pages.prefix,
         secure=office.settings.newsletter.base_url.startswith("https:"),
         error_page=problems.page,
+        large=webhooks.large_bodies(office.settings),
     )
     return app

@@ -6,7 +6,8 @@ Pure ASGI, so that nothing of a request is read before it is known to be small.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
@@ -19,6 +20,9 @@ LARGEST_BODY = 64 * 1024
 DRAINED = 1024 * 1024
 """So much more is read of a body that is too large, that its sender may hear the answer."""
 BODY_SECONDS = 20.0
+LARGE_AT_ONCE = 64 * 1024 * 1024
+"""Bytes of large bodies that are held at once, over all requests."""
+_BUSY_SECONDS = 5
 
 SECURITY_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'; "
@@ -33,12 +37,25 @@ ErrorPage = Callable[[Request, int], Response]
 
 
 class Guard:
-    """Wraps the pages; `error_page` makes the page of a status that is told from here."""
+    """Wraps the pages; `error_page` makes the page of a status that is told from here.
 
-    def __init__(self, app: ASGIApp, *, prefix: str, secure: bool, error_page: ErrorPage) -> None:
+    `large`: the paths that take more than `LARGEST_BODY`, and how many bytes.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        prefix: str,
+        secure: bool,
+        error_page: ErrorPage,
+        large: Mapping[str, int] = MappingProxyType({}),
+    ) -> None:
         self._app = app
         self._prefix = prefix
         self._error_page = error_page
+        self._large = large
+        self._room = _Room(LARGE_AT_ONCE)
         self._headers = SECURITY_HEADERS | ({"Strict-Transport-Security": HSTS} if secure else {})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -61,8 +78,9 @@ class Guard:
             await send(message)
 
         scope = self._as_page(scope)
+        body = _Body(receive, self._large.get(scope["path"], LARGEST_BODY), self._room)
         try:
-            whole = await _bounded(scope, receive)
+            whole = await _bounded(scope, body)
             if isinstance(whole, int):
                 await self._refuse(whole, scope, receive, send_guarded)
                 return
@@ -73,6 +91,8 @@ class Guard:
             _log(scope, error)
             if not started:
                 await self._refuse(500, scope, receive, send_guarded)
+        finally:
+            body.forget()
 
     def _as_page(self, scope: Scope) -> Scope:
         """Return the request as the pages know it.
@@ -88,8 +108,10 @@ class Guard:
 
     async def _refuse(self, status: int, scope: Scope, receive: Receive, send: Send) -> None:
         page = self._error_page(Request(scope), status)
-        if status in (408, 413):
+        if status in (408, 413, 503):
             page.headers["Connection"] = "close"
+        if status == 503:
+            page.headers["Retry-After"] = str(_BUSY_SECONDS)
         await page(scope, receive, send)
 
 
@@ -97,7 +119,59 @@ class _Gone(Exception):  # noqa: N818 - says what became of the client
     """The client went away while it was sending."""
 
 
-async def _bounded(scope: Scope, receive: Receive) -> Receive | int:
+class _Room:
+    """What is left for large bodies: many at once must not fill the memory of the process."""
+
+    def __init__(self, size: int) -> None:
+        self.left = size
+
+
+class _Body:
+    """The body of one request while it comes in."""
+
+    def __init__(self, receive: Receive, largest: int, room: _Room) -> None:
+        self.receive = receive
+        self.patience = max(DRAINED, largest + LARGEST_BODY)
+        self._largest = largest
+        self._room = room
+        self._taken = 0
+
+    async def read(self) -> bytes | int:
+        """Return the body, or the status of a refusal.
+
+        Of a body that is too large no more than `patience` is read.
+        """
+        parts: list[bytes] = []
+        size, more = 0, True
+        while more and size <= self.patience:
+            message = await self.receive()
+            if message["type"] == "http.disconnect":
+                raise _Gone
+            part: bytes = message.get("body", b"")
+            size += len(part)
+            if size > self._largest:
+                parts.clear()
+            elif self._fits(size):
+                parts.append(part)
+            else:
+                return 503
+            more = message.get("more_body", False)
+        return b"".join(parts) if size <= self._largest else 413
+
+    def forget(self) -> None:
+        """Give back the room that the body took."""
+        self._room.left += self._taken
+        self._taken = 0
+
+    def _fits(self, size: int) -> bool:
+        if size <= LARGEST_BODY:
+            return True
+        self._room.left -= size - self._taken
+        self._taken = size
+        return self._room.left >= 0
+
+
+async def _bounded(scope: Scope, body: _Body) -> Receive | int:
     """Read the whole body; returns a channel that gives it again, or the status of a refusal.
 
     Counts what comes, whatever `Content-Length` says.
@@ -105,31 +179,15 @@ async def _bounded(scope: Scope, receive: Receive) -> Receive | int:
     headers = Headers(scope=scope)
     declared = headers.get("content-length", "")
     if not declared and "transfer-encoding" not in headers:
-        return receive
-    if len(declared) > 18 or (declared.isdigit() and int(declared) > DRAINED):
+        return body.receive
+    if len(declared) > 18 or (declared.isdigit() and int(declared) > body.patience):
         return 413
     try:
         async with asyncio.timeout(BODY_SECONDS):
-            body = await _read(receive)
+            read = await body.read()
     except TimeoutError:
         return 408
-    return 413 if body is None else _again(body, receive)
-
-
-async def _read(receive: Receive) -> bytes | None:
-    """Return a body; None for one that is too large, of which no more than `DRAINED` is read."""
-    parts: list[bytes] = []
-    size, more = 0, True
-    while more and size <= DRAINED:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise _Gone
-        part: bytes = message.get("body", b"")
-        size += len(part)
-        if size <= LARGEST_BODY:
-            parts.append(part)
-        more = message.get("more_body", False)
-    return b"".join(parts) if size <= LARGEST_BODY else None
+    return read if isinstance(read, int) else _again(read, body.receive)
 
 
 def _again(body: bytes, receive: Receive) -> Receive:
@@ -157,4 +215,4 @@ def _log(scope: Scope, error: Exception) -> None:
     )
 
 
-_PAGES = ("", "archive", "c", "healthz", "n", "p", "r", "static", "subscribe", "u")
+_PAGES = ("", "archive", "c", "healthz", "n", "p", "r", "static", "subscribe", "u", "webhooks")

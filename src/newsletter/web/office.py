@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from newsletter.audience.keys import Keys
 from newsletter.audience.tokens import TokenSigner
 from newsletter.clock import Clock
+from newsletter.delivery.bounce_classes import bounce_class
+from newsletter.feedback.sendgrid_events import Classify
 from newsletter.settings import Settings
 from newsletter.storage.database import Database
 
@@ -22,6 +24,7 @@ class Office:
 
     `wake_letters` tells that a letter waits to be sent. `erase` forgets a subscriber by number,
     durably, in a transaction of its own. `housekeeping` is called every few minutes.
+    `wake_feedback` tells that events wait to be applied; `classify` says what a bounce means (D3).
     """
 
     settings: Settings
@@ -32,3 +35,5 @@ class Office:
     erase: Callable[[int], None]
     wake_letters: Callable[[], None] = do_nothing
     housekeeping: Callable[[], None] = do_nothing
+    wake_feedback: Callable[[], None] = do_nothing
+    classify: Classify = bounce_class

@@ -153,7 +153,7 @@ def test_sendgrid_takes_alerts_too(stage: AlertStage) -> None:
     assert told == 1
     assert message.address == OPS
     assert "It happened." in message.text
-    assert message.headers == {}
+    assert message.headers == {"Auto-Submitted": "auto-generated"}
 
 
 def test_with_no_way_the_log_has_it_and_it_is_settled(

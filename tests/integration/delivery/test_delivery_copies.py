@@ -363,9 +363,11 @@ def as_the_first_schema_left_it(copies: Copies) -> None:
     with first.write() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "0001")
-        tables = columns_of(connection)
+        tables, indices = columns_of(connection), indices_of(connection)
     first.close()
     with copies.stage.database.write() as connection:
+        for index in indices_of(connection) - indices:
+            connection.exec_driver_sql(f"DROP INDEX {index}")
         for table, columns in columns_of(connection).items():
             if table not in tables:
                 connection.exec_driver_sql(f"DROP TABLE {table}")
@@ -374,6 +376,13 @@ def as_the_first_schema_left_it(copies: Copies) -> None:
                 connection.exec_driver_sql(f"ALTER TABLE {table} DROP COLUMN {column}")
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0001'")
     mark_path(copies.path).unlink()
+
+
+def indices_of(connection: Connection) -> set[str]:
+    rows = connection.exec_driver_sql(
+        "SELECT name FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL"
+    )
+    return set(rows.scalars())
 
 
 def columns_of(connection: Connection) -> dict[str, set[str]]:

@@ -169,7 +169,7 @@ def test_sendgrid_gets_a_transactional_call(stage: LetterStage) -> None:
     link = next(line for line in message.text.splitlines() if "://" in line)
     claims = stage.signer.read(Purpose.CONFIRM, link.rpartition("/")[2])
     assert message.address == NEWCOMER
-    assert message.headers == {}
+    assert message.headers == {"Auto-Submitted": "auto-generated"}
     assert claims == TokenClaims(1, stage.list_id, 1)
     assert message.html.count(link) == 3
     assert "asm" not in call

@@ -13,10 +13,14 @@ from newsletter.delivery.bounce_classes import (
     STATUS_RULES,
     TEXT_RULES,
     BounceClass,
+    BounceTable,
     StatusRule,
     TextRule,
     bounce_class,
+    bounce_table,
 )
+from newsletter.delivery.bounce_rules import FOLLOWS, TEMPORARY, UNKNOWN
+from newsletter.settings.feedback_parts import ClassRulePart
 
 HARD, SOFT, BLOCKED = BounceClass.HARD, BounceClass.SOFT, BounceClass.BLOCKED
 
@@ -162,3 +166,118 @@ def test_a_text_made_to_take_long_does_not(piece: str) -> None:
     bounce_class(None, None, text)
 
     assert time.perf_counter() - start < 1.0
+
+
+def own_rows(*rows: tuple[str, str, str]) -> BounceTable:
+    """Build a table whose operator wrote rows of status, words and class."""
+    return bounce_table(
+        ClassRulePart.model_validate({"status": status, "words": words, "becomes": becomes})
+        for status, words, becomes in rows
+    )
+
+
+@pytest.mark.parametrize(
+    ("row", "status", "code", "text", "expected"),
+    [
+        (("5.1.1", "", "soft"), "5.1.1", 550, "User unknown", SOFT),
+        (("5.01.1", "", "soft"), "5.1.1", 550, "User unknown", SOFT),
+        (("5.1.1", "", "soft"), None, 550, "550 5.1.1 User unknown", SOFT),
+        (("5.1.1", "", "soft"), "5.0.0", None, "smtp; 550 5.1.1 User unknown", SOFT),
+        (("5.0.0", "", "hard"), "5.0.0", None, "smtp; 550 5.7.1 Go away", HARD),
+        (("5.7.*", "account closed", "hard"), "5.7.1", 550, "ACCOUNT\n Closed", HARD),
+        (("5.7.*", "account closed", "hard"), "5.7.1", 550, "Policy", BLOCKED),
+        (("5.7.*", "Account CLOSED", "hard"), "5.7.1", 550, "account closed", HARD),
+        (
+            ("*.*.*", r"see https://unlist\.example", "blocked"),
+            None,
+            550,
+            "User unknown, see https://unlist.example/1",
+            BLOCKED,
+        ),
+        (("5.*.*", "no thanks", "blocked"), None, 550, "no thanks", BLOCKED),
+        (("5.*.*", "no thanks", "blocked"), None, 450, "no thanks", SOFT),
+        (("5.1.1", "", "blocked"), "5.1.1", 450, "User unknown", SOFT),
+        (("4.4.7", "", "hard"), "4.4.7", None, "expired", HARD),
+        (("4.*.*", "no such user", "hard"), None, 450, "No such user", HARD),
+        (("4.*.*", "", "blocked"), "4.2.2", 452, "Mailbox full", BLOCKED),
+        (("5.0.0", "", "hard"), None, 550, "Message rejected", SOFT),
+    ],
+)
+def test_a_row_of_the_operator_goes_before_the_built_in_ones(
+    row: tuple[str, str, str],
+    status: str | None,
+    code: int | None,
+    text: str,
+    expected: BounceClass,
+) -> None:
+    assert own_rows(row).classify(status, code, text) is expected
+
+
+def test_the_first_row_of_the_operator_that_fits_counts() -> None:
+    table = own_rows(("5.1.*", "robot", "blocked"), ("5.1.*", "", "soft"), ("5.*.*", "", "hard"))
+
+    assert table.classify("5.1.1", 550, "A robot said so") is BLOCKED
+    assert table.classify("5.1.1", 550, "User unknown") is SOFT
+    assert table.classify("5.7.1", 550, "Policy") is HARD
+
+
+def test_where_no_row_of_the_operator_fits_the_built_in_table_decides() -> None:
+    table = own_rows(("5.9.9", "", "blocked"), ("*.*.*", "zebra", "blocked"))
+
+    for rule in (*STATUS_RULES, *TEXT_RULES):
+        assert table.decide(None, None, rule.example) == BounceTable().decide(
+            None, None, rule.example
+        )
+    assert table.own("5.1.1", 550, "User unknown") is None
+
+
+def test_only_so_much_of_a_text_is_shown_to_the_patterns_of_the_operator() -> None:
+    table = own_rows(("*.*.*", "zebra", "hard"))
+
+    assert table.classify(None, None, "x " * 900 + "zebra") is HARD
+    assert table.classify(None, None, "x " * 1100 + "zebra") is SOFT
+
+
+def test_a_decision_names_a_row_of_the_table() -> None:
+    table = own_rows(("5.2.1", "holiday", "soft"))
+    rows = table.rows()
+    replies = {
+        ("5.2.1", 550, "On HOLIDAY"): rows[0],
+        ("4.2.2", 452, "Mailbox full"): TEMPORARY,
+        (None, 550, "Message rejected"): UNKNOWN,
+        ("5.1.1", 550, "User unknown"): next(r for r in STATUS_RULES if r.status == "5.1.1"),
+        ("5.0.0", 554, "Looks like spam"): TEXT_RULES[2],
+        ("4.7.0", 421, "Looks like spam"): TEXT_RULES[2],
+    }
+
+    assert {asked: table.decide(*asked).rule for asked in replies} == replies
+    assert set(replies.values()) <= set(rows)
+    assert set(FOLLOWS) == set(BounceClass)
+
+
+def test_words_of_the_operator_are_known_words() -> None:
+    assert own_rows(("*.*.*", "zebra", "hard")).classes_in("A Zebra is spam") == (HARD, BLOCKED)
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.from_regex(r"([45]|\*)(\.(\d{1,3}|\*)){2}", fullmatch=True),
+            st.sampled_from(["", "user", "spam|full", "^x", "(a|b)"]),
+            st.sampled_from(list(BounceClass)),
+        ),
+        max_size=4,
+    ),
+    st.one_of(st.none(), st.from_regex(r"[245]\.\d{1,3}\.\d{1,3}")),
+    st.one_of(st.none(), st.integers(-1, 999)),
+    st.text(max_size=80),
+)
+def test_with_any_rows_of_the_operator_the_decision_is_one_of_the_table(
+    rows: list[tuple[str, str, BounceClass]], status: str | None, code: int | None, text: str
+) -> None:
+    table = BounceTable(tuple(StatusRule(s, becomes, "", words=w) for s, w, becomes in rows))
+
+    decision = table.decide(status, code, text)
+
+    assert decision.rule in table.rows()
+    assert decision.becomes is decision.rule.becomes
