@@ -13,7 +13,8 @@ from tests.fakes.mailings import a_mailing
 from newsletter.audience.links import personal_links
 from newsletter.audience.tokens import TokenSigner
 from newsletter.clock import SystemClock
-from newsletter.delivery.campaigns import FreezeRequest, freeze
+from newsletter.delivery.campaigns import freeze
+from newsletter.delivery.freeze_request import FreezeRequest
 from newsletter.delivery.limits import Limits
 from newsletter.delivery.return_paths import ReturnPaths
 from newsletter.delivery.sender import Sender

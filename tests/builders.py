@@ -11,9 +11,10 @@ from newsletter.audience.lists import create_list
 from newsletter.audience.subscribers import add_subscriber
 from newsletter.clock import SettableClock
 from newsletter.delivery import ledger
-from newsletter.delivery.campaigns import Campaign, FreezeRequest, Totals, freeze
+from newsletter.delivery.campaigns import Campaign, Totals, freeze
 from newsletter.delivery.campaigns import get_campaign as _get
 from newsletter.delivery.campaigns import totals as _totals
+from newsletter.delivery.freeze_request import FreezeRequest
 from newsletter.delivery.limits import Limits
 from newsletter.delivery.sender import Sender
 from newsletter.delivery.states import DeliveryState

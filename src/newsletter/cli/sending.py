@@ -15,7 +15,7 @@ from newsletter.errors import EXIT_DONE, EXIT_REFUSED, UsageError
 if TYPE_CHECKING:
     from newsletter.audience.lists import MailingList
     from newsletter.audience.segment_model import Segment
-    from newsletter.delivery.campaigns import FreezeRequest
+    from newsletter.delivery.freeze_request import FreezeRequest
     from newsletter.delivery.preparing import Prepared
 
 
@@ -170,7 +170,7 @@ def freeze_request(
 
     Raises `DeliveryError` when the digest has errors, `AudienceError` for an unknown segment.
     """
-    from newsletter.delivery.campaigns import FreezeRequest
+    from newsletter.delivery.freeze_request import FreezeRequest
     from newsletter.delivery.preparing import refuse_unready
 
     delivery = workspace.settings.delivery

@@ -6,17 +6,17 @@ Resuming never renders and never selects again: content and audience are what th
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, select, update
 from sqlalchemy.exc import IntegrityError
 
-from newsletter.audience.segment_model import Segment
 from newsletter.delivery.alert_words import campaign_paused
 from newsletter.delivery.alerts import raise_alert
+from newsletter.delivery.freeze_request import FreezeRequest
 from newsletter.delivery.freezing import (
     choose_audience,
     earlier_campaigns,
@@ -39,40 +39,6 @@ from newsletter.rendering.content import EmailContent, ListIdentity
 from newsletter.storage.audit import record_audit
 from newsletter.storage.database import Database
 from newsletter.storage.tables import campaigns, deliveries, digests, lists
-
-
-@dataclass(frozen=True, slots=True)
-class FreezeRequest:
-    """Everything a campaign is made of, before the audience is taken."""
-
-    list_id: int
-    list_name: str
-    slug: str
-    title: str
-    content_hash: str
-    markdown: str
-    content: EmailContent
-    identity: ListIdentity
-    provider: str
-    on_unknown: str
-    expires_after: timedelta
-    again: bool = False
-    not_before: datetime | None = None
-    canary: int = 0
-    """So many get it first, alone; never more than half of the recipients (D7)."""
-    segment: Segment | None = None
-    """Only they of the list; None: everybody on it."""
-
-    @property
-    def segment_name(self) -> str | None:
-        """The name that is kept with the campaign."""
-        return self.segment.name if self.segment else None
-
-    @property
-    def audience(self) -> str:
-        """Whom it is for, in words."""
-        part = f"in segment '{self.segment.name}' of" if self.segment else "on"
-        return f"{part} '{self.list_name}'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,10 +109,18 @@ class AlreadySent(DeliveryError):  # noqa: N818 - a fact, told to the operator
         """Whether going on with that campaign is what was asked for."""
 
 
-def freeze(database: Database, request: FreezeRequest, now: datetime, *, actor: str) -> int:
+def freeze(
+    database: Database,
+    request: FreezeRequest,
+    now: datetime,
+    *,
+    actor: str,
+    also: Callable[[Connection, int], None] | None = None,
+) -> int:
     """Write the digest, the rendered content and the audience in one transaction (G1).
 
-    Returns the campaign's number. Raises `AlreadySent` when the audience has had this digest (the
+    `also` is done in it with the campaign's number; what it raises undoes the whole. Returns the
+    campaign's number. Raises `AlreadySent` when the audience has had this digest (the
     same name or the same content) and `again` was not asked, `DeliveryError` when it is empty.
     """
     try:
@@ -178,6 +152,8 @@ def freeze(database: Database, request: FreezeRequest, now: datetime, *, actor: 
                     "segment": request.segment_name,
                 },
             )
+            if also is not None:
+                also(connection, campaign)
             return campaign
     except IntegrityError:
         # Another process froze the same key between our look and our write.

@@ -11,19 +11,16 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, Select, exists, func, insert, select
 
 from newsletter.audience.eligibility import count_selected, freeze_selection
 from newsletter.audience.lists import count_active
 from newsletter.audience.segment_sql import segment_filter
+from newsletter.delivery.freeze_request import FreezeRequest
 from newsletter.delivery.states import CampaignStatus
 from newsletter.errors import DeliveryError
 from newsletter.storage.tables import campaigns, deliveries, digests, lists, memberships
-
-if TYPE_CHECKING:
-    from newsletter.delivery.campaigns import FreezeRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +188,8 @@ def insert_campaign(connection: Connection, request: FreezeRequest, now: datetim
             sending_ms=0,
             segment=request.segment_name,
             segment_condition=request.segment.text if request.segment else None,
+            edition_id=request.edition,
+            wave_time=request.waves.time.isoformat("minutes") if request.waves else None,
         )
         .returning(campaigns.c.id)
     ).scalar_one()

@@ -8,7 +8,8 @@ from datetime import datetime
 
 from newsletter.audience.eligibility import recheck
 from newsletter.audience.keys import Keys
-from newsletter.delivery.campaigns import AlreadySent, FreezeRequest, refuse_second
+from newsletter.delivery.campaigns import AlreadySent, refuse_second
+from newsletter.delivery.freeze_request import FreezeRequest
 from newsletter.delivery.freezing import choose_audience
 from newsletter.storage.database import Database
 

@@ -132,3 +132,15 @@ class AlertsPart(Part):
     command: str | None = Field(
         None, description="Is run for each alert; it gets the alert as JSON on standard input."
     )
+    heartbeat_url: Url | None = Field(
+        None, description="Is fetched while all is well, for a monitor that misses it otherwise."
+    )
+    heartbeat_file: Path | None = Field(
+        None, description="Is touched while all is well, for a monitor on this machine."
+    )
+    heartbeat_every: Duration = Field(timedelta(minutes=1), description="How often.")
+    summary_at: str | None = Field(
+        None,
+        pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$",
+        description="When mail_to gets a daily summary, HH:MM in the newsletter's zone; none: off.",
+    )

@@ -310,4 +310,7 @@ class WebPart(Part):
     secret_key_file: Path = Field(
         Path("newsletter.key"), description="Signing and suppression keys; back it up apart."
     )
+    metrics: bool = Field(
+        False, description="Show Prometheus metrics at /metrics; let no stranger reach it."
+    )
     limits: SignupLimitsPart = SignupLimitsPart()

@@ -1,4 +1,4 @@
-"""All tables, in one place, for SQLite and PostgreSQL alike (design section 4).
+"""All tables but those of schedules, for SQLite and PostgreSQL alike (design section 4).
 
 States of deliveries are small numbers here to keep the ledger narrow (G20); their names are in
 `newsletter.delivery.states`.
@@ -14,7 +14,6 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
-    MetaData,
     SmallInteger,
     String,
     Table,
@@ -25,16 +24,7 @@ from sqlalchemy import (
     true,
 )
 
-from newsletter.storage.columns import Instant, Key
-
-metadata = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
+from newsletter.storage.columns import Instant, Key, metadata
 
 
 def _partial(name: str, condition: str, *columns: str) -> Index:
@@ -254,6 +244,12 @@ campaigns = Table(
     # The segment whose members of the list were frozen, as it was then; null: the whole list.
     Column("segment", String(64)),
     Column("segment_condition", Text),
+    # The edition that it is the one campaign of (I8). No foreign key: a table that others refer to
+    # cannot get one in SQLite.
+    Column("edition_id", Integer),
+    # Each reader's own wall time, HH:MM: deliveries wait for theirs (H6).
+    Column("wave_time", String(5)),
+    Index("uq_campaigns_edition_id", "edition_id", unique=True),
 )
 
 deliveries = Table(

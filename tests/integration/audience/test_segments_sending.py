@@ -20,7 +20,8 @@ from newsletter.audience.subscribers import find_subscriber, unsubscribe
 from newsletter.audience.suppressions import SuppressionReason, add_suppression
 from newsletter.audience.tags import change_tags
 from newsletter.clock import SettableClock
-from newsletter.delivery.campaigns import AlreadySent, FreezeRequest, change_status, freeze
+from newsletter.delivery.campaigns import AlreadySent, change_status, freeze
+from newsletter.delivery.freeze_request import FreezeRequest
 from newsletter.delivery.rehearsal import rehearse
 from newsletter.errors import DeliveryError
 from newsletter.storage.tables import audit_log, deliveries

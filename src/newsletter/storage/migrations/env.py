@@ -2,7 +2,9 @@
 
 from alembic import context
 
-from newsletter.storage.tables import metadata
+import newsletter.storage.schedule_tables
+import newsletter.storage.tables  # noqa: F401 - both make the tables of the metadata
+from newsletter.storage.columns import metadata
 
 context.configure(
     connection=context.config.attributes["connection"],

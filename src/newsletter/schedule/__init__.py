@@ -1,0 +1,1 @@
+"""When a campaign is made: schedules, their editions, and firing them."""
