@@ -49,6 +49,7 @@ def look_at_settings(settings: Settings) -> list[Health]:
             "set sender.from_email to an address of a domain you send from",
         ),
         *_look_at_bounces(settings),
+        *_look_at_telling(settings),
         Health(
             "postal address",
             bool(general.postal_address.strip()),
@@ -71,6 +72,35 @@ def _look_at_bounces(settings: Settings) -> list[Health]:
             "set sender.bounce_domain to a domain whose mail you read",
         )
     ]
+
+
+def _look_at_telling(settings: Settings) -> list[Health]:
+    """Look whether what comes back is told to us, and alerts to somebody; for real sends alone."""
+    if sends_to_loopback(settings):
+        return []
+    part = settings.alerts
+    ways = [f"mail to {len(part.mail_to)}"] * bool(part.mail_to)
+    ways += ["webhook"] * (part.webhook is not None) + ["command"] * (part.command is not None)
+    found = [
+        Health(
+            "alerts",
+            bool(ways),
+            ", ".join(ways) or "nobody is told when something is wrong",
+            'set mail_to = ["you@your-domain"] under [alerts]; then newsletter alerts test',
+        )
+    ]
+    if settings.delivery.provider is ProviderName.SENDGRID:
+        key = settings.delivery.sendgrid.webhook_public_key
+        found.append(
+            Health(
+                "event webhook",
+                key is not None,
+                f"{settings.newsletter.base_url}/webhooks/sendgrid" if key else "off",
+                "make a signed event webhook at SendGrid; its verification key goes into "
+                "delivery.sendgrid.webhook_public_key",
+            )
+        )
+    return found
 
 
 def look_at_clock(now: datetime) -> list[Health]:
