@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection, select
 
 from newsletter.audience.keys import Keys
-from newsletter.audience.privacy import erase, erase_suppressed, suppress_for_good
+from newsletter.audience.privacy import (
+    erase,
+    erase_suppressed,
+    kept_mail_of,
+    suppress_for_good,
+)
 from newsletter.audience.suppressions import SuppressionReason
 from newsletter.storage.database import Database
 from newsletter.storage.erase_list import EraseList
@@ -16,15 +21,24 @@ from newsletter.storage.tables import audit_log, suppressions
 
 
 def erase_subscriber(
-    database: Database, subscriber: int, keys: Keys, now: datetime, *, actor: str
+    database: Database,
+    subscriber: int,
+    keys: Keys,
+    now: datetime,
+    *,
+    actor: str,
+    forget_mail: Callable[[Sequence[str]], object],
 ) -> None:
     """Forget one person, durably, and note the hash beside the database.
 
-    Raises `AudienceError` for somebody unknown.
+    `forget_mail` deletes kept mail that speaks of them, by the names of its files. Raises
+    `AudienceError` for somebody unknown.
     """
     with database.write() as connection:
+        kept = kept_mail_of(connection, subscriber, keys)
         mark = erase(connection, subscriber, keys, now, actor=actor)
     _note(database, [mark], now)
+    forget_mail(kept)
 
 
 def erase_again(database: Database, keys: Keys, now: datetime, *, actor: str) -> int:

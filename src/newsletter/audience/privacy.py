@@ -68,6 +68,21 @@ def erase(connection: Connection, subscriber: int, keys: Keys, now: datetime, *,
     return mark
 
 
+def kept_mail_of(connection: Connection, subscriber: int, keys: Keys) -> list[str]:
+    """Return the names of the files of kept mail that speak of a person."""
+    key = connection.execute(
+        select(subscribers.c.address_key).where(subscribers.c.id == subscriber)
+    ).scalar()
+    mark = keys.hash_address(key) if key else ""
+    details = connection.execute(
+        select(events.c.detail).where(
+            or_(events.c.subscriber_id == subscriber, events.c.address_hash == mark),
+            events.c.detail.is_not(None),
+        )
+    ).scalars()
+    return sorted({str(detail["kept"]) for detail in details if detail and detail.get("kept")})
+
+
 def forget(connection: Connection, subscriber: int) -> None:
     """Remove a subscriber's row and all that hangs on it; nothing is suppressed."""
     connection.execute(

@@ -84,7 +84,14 @@ def _office(
 
     def erase(subscriber: int) -> None:
         actor = f"subscriber {subscriber}"
-        erase_subscriber(database, subscriber, keys, clock.now(), actor=actor)
+        erase_subscriber(
+            database,
+            subscriber,
+            keys,
+            clock.now(),
+            actor=actor,
+            forget_mail=workspace.forget_mail,
+        )
 
     def housekeeping() -> None:
         from newsletter.audience.privacy import forget_unconfirmed

@@ -155,7 +155,14 @@ def erase(
         count = erase_again(workspace.database, workspace.keys, now, actor=actor)
     else:
         subscriber = _confirmed(workspace, address, yes=yes)
-        erase_subscriber(workspace.database, subscriber, workspace.keys, now, actor=actor)
+        erase_subscriber(
+            workspace.database,
+            subscriber,
+            workspace.keys,
+            now,
+            actor=actor,
+            forget_mail=workspace.forget_mail,
+        )
         count = 1
     clean = _scrub(workspace) if count else True
     if as_json:

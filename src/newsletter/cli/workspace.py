@@ -6,6 +6,7 @@ Commands ask it for what they need; nothing is opened that a command does not us
 from __future__ import annotations
 
 import getpass
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -174,6 +175,12 @@ class Workspace:
             self.settings,
             classify=self.bounce_table.classify,
         )
+
+    def forget_mail(self, names: Sequence[str]) -> None:
+        """Delete kept mail that speaks of somebody who was erased."""
+        from newsletter.feedback.kept_mail import forget_mail_of
+
+        forget_mail_of(self.settings.path(self.settings.feedback.kept_mail), names)
 
     @property
     def flights(self) -> Path:

@@ -10,6 +10,7 @@ import hashlib
 import os
 import re
 import secrets
+from collections.abc import Iterable
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -17,6 +18,7 @@ from pathlib import Path
 from newsletter.errors import StorageError
 
 SUFFIX = ".eml"
+_OURS = re.compile(rf"[0-9a-f]{{32}}{re.escape(SUFFIX)}")
 _HASHED = 192 * 1024
 """Bytes that make a mail another one: fewer than are read, whatever its line ends are."""
 _FROM_LINE = re.compile(rb">?From [^\n]*\n")
@@ -72,6 +74,14 @@ def count_kept_mail(folder: Path) -> int:
     return sum(1 for _ in folder.glob(f"[0-9a-f]*{SUFFIX}")) if folder.is_dir() else 0
 
 
+def forget_mail_of(folder: Path, names: Iterable[str]) -> None:
+    """Delete kept mails by the names of their files: somebody they speak of was erased (C15)."""
+    for name in names:
+        if _OURS.fullmatch(name):
+            with suppress(OSError):
+                (folder / name).unlink(missing_ok=True)
+
+
 def forget_kept_mail(folder: Path, before: datetime) -> int:
     """Delete the mails that were kept before an instant; returns how many.
 
@@ -81,7 +91,7 @@ def forget_kept_mail(folder: Path, before: datetime) -> int:
     if not folder.is_dir():
         return 0
     for path in folder.glob(f"*{SUFFIX}"):
-        if not re.fullmatch(rf"[0-9a-f]{{32}}{re.escape(SUFFIX)}", path.name):
+        if not _OURS.fullmatch(path.name):
             continue
         try:
             if path.stat().st_mtime < before.timestamp():

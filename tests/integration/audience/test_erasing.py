@@ -22,6 +22,7 @@ from newsletter.audience.suppressions import suppression_of
 from newsletter.clock import SettableClock
 from newsletter.delivery.personal_data import whole_record
 from newsletter.errors import AudienceError
+from newsletter.feedback.kept_mail import forget_mail_of, keep_mail
 from newsletter.storage.scrubbing import scrub, scrub_is_due
 from newsletter.storage.tables import (
     consents,
@@ -33,6 +34,7 @@ from newsletter.storage.tables import (
 )
 
 ADA = parse_address("ada.lovelace@engines.example")
+KEPT = "ab" * 16 + ".eml"
 
 
 @pytest.fixture
@@ -64,9 +66,10 @@ def live_a_little(stage: Stage) -> int:
                 kind="bounced",
                 campaign_id=campaign,
                 subscriber_id=number,
-                detail={"to": ADA.text},
+                detail={"to": ADA.text, "kept": KEPT},
             )
         )
+        keep_mail(stage.folder / "kept", KEPT.removesuffix(".eml"), ADA.text.encode())
         origin = Origin("form", network="192.0.2.0")
         request = JoinRequest(ADA, stage.list_id, origin)
         ask_to_join(connection, request, KEYS, stage.clock.now(), LetterLimits())
@@ -74,7 +77,14 @@ def live_a_little(stage: Stage) -> int:
 
 
 def erase(stage: Stage, number: int) -> None:
-    erase_subscriber(stage.database, number, KEYS, stage.clock.now(), actor="test")
+    erase_subscriber(
+        stage.database,
+        number,
+        KEYS,
+        stage.clock.now(),
+        actor="test",
+        forget_mail=lambda names: forget_mail_of(stage.folder / "kept", names),
+    )
 
 
 def files_that_hold(stage: Stage, words: list[bytes]) -> list[str]:

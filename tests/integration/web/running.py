@@ -42,7 +42,14 @@ def an_office(stage: Stage, settings: Settings, woken: Callable[[], None]) -> Of
 
     def erase(subscriber: int) -> None:
         now = stage.clock.now()
-        erase_subscriber(stage.database, subscriber, KEYS, now, actor=f"subscriber {subscriber}")
+        erase_subscriber(
+            stage.database,
+            subscriber,
+            KEYS,
+            now,
+            actor=f"subscriber {subscriber}",
+            forget_mail=len,
+        )
 
     return Office(
         settings=settings,
