@@ -23,7 +23,7 @@ _LONGEST_BAR = 40
 _NAME, _COUNT, _SHARE = 16, 11, 9
 """Columns of a figure's name, of its number, and of its share."""
 
-_WIDE_NAME, _NARROW_NAME = 22, 14
+_WIDE_NAME, _NARROW_NAME = 22, 11
 """Columns of a domain's name."""
 
 _S = DeliveryState
