@@ -11,7 +11,10 @@ import pytest
 import structlog
 from hypothesis import HealthCheck, settings
 
-from newsletter.clock import SettableClock
+from newsletter.clock import SettableClock, use_packaged_zones
+
+# As the program does: tests judge the same zones.
+use_packaged_zones()
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 

@@ -5,9 +5,18 @@ Inside the program time is UTC; zones belong to the edges (rendering a date, rea
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Protocol
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, reset_tzpath
+
+
+def use_packaged_zones() -> None:
+    """Take zones from the package `tzdata` alone, for a machine may have older rules (H3).
+
+    To be called once, where a program begins: zones that were read before stay as they are.
+    """
+    reset_tzpath(to=())
 
 
 def is_zone(name: str) -> bool:
@@ -17,6 +26,53 @@ def is_zone(name: str) -> bool:
     except (ZoneInfoNotFoundError, ValueError, OSError):
         return False
     return True
+
+
+@dataclass(frozen=True, slots=True)
+class WallTime:
+    """When a zone's clocks first show a wall time, and what is odd about that (H2).
+
+    `at` is the instant in UTC, `offset` the zone's then. `gap`: the time does not exist, for the
+    clocks went from the first of these wall times to the second; `at` is when they did. `twice`: it
+    exists twice, and this is the first.
+    """
+
+    at: datetime
+    offset: timedelta
+    gap: tuple[datetime, datetime] | None = None
+    twice: bool = False
+
+
+def first_instant(wall: datetime, zone: tzinfo) -> WallTime:
+    """Return the instant at which a zone's clocks first show a wall time, to the second.
+
+    A time that does not exist is the first instant after the gap, which may be on the next date.
+    """
+    # PEP 495: in a gap `fold` chooses between the offsets before and after it, and of a time that
+    # exists twice it names the first or the second.
+    before, after = _offset(wall, zone, fold=0), _offset(wall, zone, fold=1)
+    if before >= after:
+        return WallTime((wall - before).replace(tzinfo=UTC), before, twice=before > after)
+    low, high = ((wall - offset).replace(tzinfo=UTC) for offset in (after, before))
+    change = _change(low, high, zone)
+    begin, end = (change.replace(tzinfo=None) + offset for offset in (before, after))
+    return WallTime(change, after, gap=(begin, end))
+
+
+def _offset(wall: datetime, zone: tzinfo, *, fold: int) -> timedelta:
+    return wall.replace(tzinfo=zone, fold=fold).utcoffset() or timedelta()
+
+
+def _change(low: datetime, high: datetime, zone: tzinfo) -> datetime:
+    """Return the second at which the offset changes, after `low` and not after `high`."""
+    offset = low.astimezone(zone).utcoffset()
+    while (width := int((high - low).total_seconds())) > 1:
+        middle = low + timedelta(seconds=width // 2)
+        if middle.astimezone(zone).utcoffset() == offset:
+            low = middle
+        else:
+            high = middle
+    return high
 
 
 class Clock(Protocol):

@@ -23,6 +23,9 @@ class Purpose(StrEnum):
     RETURN = "return"
     """To undo one leaving: `number` is its second since 1970."""
     ARCHIVE = "archive"
+    EDITION = "edition"
+    """To decide about an edition (H7): `subscriber` is its number, `list_id` that of its schedule,
+    `number` stands for the revision that was put before the operators."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,12 +88,17 @@ def alert_post(workspace: Workspace) -> AlertPost:
     """Build what tells alerts; each round opens a provider of its own."""
     from newsletter.delivery.alert_post import AlertPost
     from newsletter.providers.factory import build_provider
+    from newsletter.schedule.operator_mail import OperatorMails
 
+    mails = OperatorMails(
+        workspace.database, workspace.settings, lambda: workspace.signer, workspace.clock
+    )
     return AlertPost(
         database=workspace.database,
         settings=workspace.settings,
         clock=workspace.clock,
         open_provider=lambda: build_provider(workspace.settings, workspace.clock),
+        content_of=mails.content_of,
     )
 
 

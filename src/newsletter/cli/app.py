@@ -23,6 +23,7 @@ from newsletter.cli import (
     domains,
     letters,
     lists,
+    schedules,
     segments,
     sending,
     serve,
@@ -33,6 +34,7 @@ from newsletter.cli import (
     worker,
 )
 from newsletter.cli.workspace import Workspace
+from newsletter.clock import use_packaged_zones
 from newsletter.errors import NewsletterError
 
 app = typer.Typer(
@@ -86,6 +88,7 @@ app.add_typer(letters.app, name="letters")
 app.add_typer(bounces.app, name="bounces")
 app.add_typer(domains.app, name="domains")
 app.add_typer(alerts.app, name="alerts")
+app.add_typer(schedules.app, name="schedule")
 app.command()(doctor.doctor)
 app.command()(verify.verify)
 app.command()(serve.serve)
@@ -95,6 +98,7 @@ app.add_typer(db.app, name="db")
 
 def main() -> None:
     """Run the command line; every error of ours becomes one or two lines and its exit code."""
+    use_packaged_zones()
     try:
         app()
     except NewsletterError as error:

@@ -18,7 +18,9 @@ from newsletter.errors import EXIT_DONE, EXIT_REFUSED, EXIT_TRY_AGAIN
 
 if TYPE_CHECKING:
     from newsletter.delivery.campaigns import Campaign, Totals
+    from newsletter.delivery.recovery import Recovered
     from newsletter.delivery.reports import Report
+    from newsletter.delivery.sender import Sender
 
 OTHERS_SECONDS = 0.5
 """How often a foreground send looks whether the workers beside it are done."""
@@ -56,7 +58,7 @@ def _run(workspace: Workspace, campaign: int, *, as_json: bool) -> None:
         gc.freeze()
         with _stopped_by_signals(sender.stop):
             start_when_due(workspace.database, campaign, workspace.clock, sender.stop, tell=say)
-            recovered = None if sender.stop.is_set() else sender.run(campaign)
+            recovered = _send_or_follow(workspace, sender, campaign)
             # Workers beside this process may still hold claims of the campaign.
             while others_send(workspace.database, campaign):
                 if sender.stop.wait(OTHERS_SECONDS):
@@ -70,6 +72,37 @@ def _run(workspace: Workspace, campaign: int, *, as_json: bool) -> None:
     apply_feedback(workspace)
     report = show_campaign(workspace, campaign, as_json=as_json)
     raise typer.Exit(_exit_code(report, stopped=sender.stop.is_set()))
+
+
+def _send_or_follow(workspace: Workspace, sender: Sender, campaign: int) -> Recovered | None:
+    """Send as far as it goes now; where `serve` sends, wait and show how far that is.
+
+    Returns None where this process sent nothing. Raises `AnotherSends` for any other process.
+    """
+    from newsletter.cli.console import say
+    from newsletter.delivery.campaigns import get_campaign, totals
+    from newsletter.delivery.locking import AnotherSends
+    from newsletter.delivery.serving_mark import is_served
+    from newsletter.delivery.states import CampaignStatus
+
+    told = False
+    while not sender.stop.is_set():
+        try:
+            return sender.run(campaign)
+        except AnotherSends:
+            if not is_served(workspace.database):
+                raise
+        if not told:
+            told = True
+            say("'newsletter serve' is sending and will send this too; Ctrl-C leaves it to that")
+        with workspace.database.read() as connection:
+            current, states = get_campaign(connection, campaign), totals(connection, campaign)
+        if current.status is not CampaignStatus.SENDING:
+            return None
+        if sender.progress is not None:
+            sender.progress(states, current, [])
+        sender.stop.wait(OTHERS_SECONDS)
+    return None
 
 
 def apply_feedback(workspace: Workspace) -> None:

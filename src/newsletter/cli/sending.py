@@ -115,10 +115,13 @@ def send(
         campaign = already.campaign
         say(f"going on with campaign {campaign}: it is unfinished and frozen as it was")
     if not wait:
+        from newsletter.delivery.serving_mark import is_served
         from newsletter.delivery.work_queue import announce
 
         if announce(workspace.database, campaign):
             say(f"campaign {campaign} is frozen; running workers have been told of it")
+        elif is_served(workspace.database):
+            say(f"campaign {campaign} is frozen; the running 'newsletter serve' sends it")
         else:
             say(f"campaign {campaign} is frozen; 'newsletter campaigns resume {campaign}' sends it")
         show_campaign(workspace, campaign, as_json=as_json)
@@ -170,25 +173,14 @@ def freeze_request(
 
     Raises `DeliveryError` when the digest has errors, `AudienceError` for an unknown segment.
     """
-    from newsletter.delivery.freeze_request import FreezeRequest
-    from newsletter.delivery.preparing import refuse_unready
+    from newsletter.delivery import requests
 
-    delivery = workspace.settings.delivery
-    return FreezeRequest(
-        list_id=mailing_list.id,
-        list_name=mailing_list.name,
-        slug=prepared.digest.slug,
-        title=prepared.title,
-        content_hash=prepared.digest.content_hash,
-        markdown=prepared.path.read_text(encoding="utf-8-sig"),
-        content=refuse_unready(prepared),
-        identity=prepared.identity,
-        provider=delivery.provider.value,
-        on_unknown=delivery.on_unknown.value,
-        expires_after=delivery.expires_after,
+    return requests.freeze_request(
+        workspace.settings,
+        mailing_list,
+        prepared,
         again=again,
-        not_before=start,
-        canary=workspace.settings.brakes.canary,
+        start=start,
         segment=_segment(workspace, segment) if segment else None,
     )
 

@@ -1,34 +1,29 @@
-"""`newsletter serve`: the public pages, and the letters they ask for, until it is told to stop."""
+"""`newsletter serve`: pages, letters, feedback, schedules and sending, until it is told to stop.
+
+Started in this order: letters, alerts, feedback, campaigns, schedules, pages. A signal lets the
+pages finish their requests and the campaigns what is on the wire; schedules end before the rest.
+"""
 
 from __future__ import annotations
 
 import ipaddress
-import signal
-import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from types import FrameType
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Annotated
 from urllib.parse import urlsplit
 
 import typer
 
 from newsletter.cli.workspace import Workspace
-from newsletter.errors import ConfigurationError, NewsletterError, Place
+from newsletter.errors import ConfigurationError, Place
 
 if TYPE_CHECKING:
-    import uvicorn
-
+    from newsletter.cli.background import Background
     from newsletter.settings import Settings
     from newsletter.web.office import Office
 
 HOUSEKEEPING_SECONDS = 600.0
-GRACE_SECONDS = 5
-"""How long requests under way may take once the process is told to stop."""
-CONNECTIONS = 2000
-LONGEST_HEAD = 16 * 1024
-"""Bytes of a request's line and header fields."""
 
 
 def serve(
@@ -39,15 +34,23 @@ def serve(
     port: Annotated[
         int | None, typer.Option(min=0, max=65535, help="Port; 0: any free one.")
     ] = None,
+    send: Annotated[
+        bool, typer.Option("--send/--no-send", help="Send the campaigns that are due.")
+    ] = True,
+    schedule: Annotated[
+        bool, typer.Option("--schedule/--no-schedule", help="Fire what schedules make due.")
+    ] = True,
 ) -> None:
-    """Show the public pages: subscribe, confirm, preferences, unsubscribe, archive.
+    """Do all of it: show the public pages, fire schedules, send campaigns and letters.
 
-    Runs until SIGTERM or Ctrl-C, then finishes the requests under way.
+    Runs until SIGTERM or Ctrl-C, then finishes the requests under way and what is on the wire,
+    within 30 seconds; a second Ctrl-C cuts it off. It may be ended and started at any moment, and
+    any number may share a database.
     """
-    from newsletter.cli.alerts import alert_carrier
+    from newsletter.cli.background import Background
     from newsletter.cli.console import say
-    from newsletter.cli.feedback_running import feedback_running
-    from newsletter.cli.letters import letter_post
+    from newsletter.cli.page_server import Ending, PageServer, listen, url_of
+    from newsletter.logs import get_logger
     from newsletter.web.app import create_app
 
     workspace: Workspace = context.obj
@@ -55,28 +58,29 @@ def serve(
     proxies = _checked_proxies(settings)
     # What is missing or wrong is told before anything is begun.
     _ = workspace.database, workspace.keys, workspace.provider
-    listening = _listen(
+    listening = listen(
         settings.web.host if host is None else host, settings.web.port if port is None else port
     )
-    with (
-        listening,
-        letter_post(workspace) as post,
-        alert_carrier(workspace) as alerts,
-        feedback_running(workspace, alerts.wake) as wake_feedback,
-    ):
-        office = _office(workspace, post.wake, wake_feedback)
-        server = _server(create_app(office), proxies)
-        with _housekeeping(office.housekeeping), _stopped_by_signals(server):
-            for line in _doubts(settings):
-                say(f"warning: {line}")
-            say(f"listening on {_url(listening)}; Ctrl-C stops")
-            server.run(sockets=[listening])
+    ending = Ending()
+    with listening, ending.taking_signals(), ExitStack() as running:
+        background = Background(workspace, running, send=send, schedule=schedule)
+        ending.add(background.end_soon, background.end_now)
+        background.start()
+        office = _office(workspace, background)
+        server = PageServer(create_app(office), proxies, ending)
+        running.enter_context(_housekeeping(office.housekeeping))
+        for line in _doubts(settings):
+            say(f"warning: {line}")
+        url = url_of(listening)
+        get_logger("serve").info("serve_started", url=url, sends=send, schedules=schedule)
+        say(f"listening on {url}; Ctrl-C stops")
+        server.run(sockets=[listening])
+        background.end()
+    get_logger("serve").info("serve_ended")
     say("stopped")
 
 
-def _office(
-    workspace: Workspace, wake_letters: Callable[[], None], wake_feedback: Callable[[], None]
-) -> Office:
+def _office(workspace: Workspace, background: Background) -> Office:
     from newsletter.audience.erasing import erase_subscriber
     from newsletter.web.office import Office
 
@@ -110,82 +114,12 @@ def _office(
         signer=workspace.signer,
         clock=clock,
         erase=erase,
-        wake_letters=wake_letters,
+        wake_letters=background.wake_letters,
         housekeeping=housekeeping,
-        wake_feedback=wake_feedback,
+        wake_feedback=background.wake_feedback,
         classify=workspace.bounce_table.classify,
+        vitals=background.vitals,
     )
-
-
-def _server(app: object, proxies: list[str]) -> uvicorn.Server:
-    import uvicorn
-
-    return uvicorn.Server(
-        uvicorn.Config(
-            app,  # type: ignore[arg-type] # FastAPI's own type of an ASGI application
-            http="h11",
-            loop="asyncio",
-            ws="none",
-            lifespan="on",
-            # Paths hold tokens: no line for each request, here or anywhere.
-            access_log=False,
-            log_config=None,
-            log_level="critical",
-            server_header=False,
-            proxy_headers=bool(proxies),
-            forwarded_allow_ips=proxies,
-            limit_concurrency=CONNECTIONS,
-            timeout_keep_alive=10,
-            timeout_graceful_shutdown=GRACE_SECONDS,
-            h11_max_incomplete_event_size=LONGEST_HEAD,
-        )
-    )
-
-
-@contextmanager
-def _stopped_by_signals(server: uvicorn.Server) -> Iterator[None]:
-    """Let SIGTERM and SIGINT end the server well; it raises them again once it has ended."""
-
-    def ask(_number: int, _frame: FrameType | None) -> None:
-        server.should_exit = True
-
-    earlier = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        for number, handler in earlier.items():
-            signal.signal(number, handler)
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    """Open the listening socket; raises `NewsletterError` when that fails."""
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        family, kind, protocol, _, address = found[0]
-        listening = socket.socket(family, kind, protocol)
-    except OSError as error:
-        raise _no_listening(host, port, error) from None
-    try:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind(address)
-        # Before the URL is said: who reads it may come at once.
-        listening.listen(CONNECTIONS)
-    except OSError as error:
-        listening.close()
-        raise _no_listening(host, port, error) from None
-    return listening
-
-
-def _no_listening(host: str, port: int, error: OSError) -> NewsletterError:
-    return NewsletterError(
-        f"cannot listen on {host} port {port}: {error.strerror or error}",
-        fix="end what uses it, or choose another with --host and --port",
-    )
-
-
-def _url(listening: socket.socket) -> str:
-    host, port = listening.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def _checked_proxies(settings: Settings) -> list[str]:

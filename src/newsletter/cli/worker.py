@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,8 +14,6 @@ from newsletter.cli.workspace import Workspace
 from newsletter.errors import ConfigurationError, Place
 
 if TYPE_CHECKING:
-    from newsletter.delivery.campaigns import Campaign
-    from newsletter.delivery.sender import Sender
     from newsletter.delivery.workers import CampaignWorker
 
 
@@ -32,6 +29,7 @@ def worker(
     provider of its own settings.
     """
     from newsletter.cli.alerts import alert_carrier
+    from newsletter.cli.campaigns_running import open_sender
     from newsletter.cli.console import say
     from newsletter.delivery.workers import CampaignWorker
 
@@ -44,7 +42,7 @@ def worker(
         provider=workspace.provider.name,
         clock=workspace.clock,
         lease=workspace.settings.delivery.lease,
-        open_sender=lambda campaign: _open_sender(workspace, campaign),
+        open_sender=lambda campaign: open_sender(workspace, campaign),
         concurrency=concurrency,
     )
     with alert_carrier(workspace), _stopped_by_signals(process):
@@ -62,18 +60,6 @@ def _refuse_embedded(workspace: Workspace) -> None:
             fix="pip install 'newsletter[scale]' and set database.url = \"postgresql://…\", "
             "or send without workers: newsletter send",
         )
-
-
-@contextmanager
-def _open_sender(workspace: Workspace, campaign: Campaign) -> Iterator[Sender]:
-    """Make a sender whose provider is its own: campaigns sent at once share no connection."""
-    from newsletter.providers.factory import build_provider
-
-    provider = build_provider(workspace.settings, workspace.clock)
-    try:
-        yield dataclasses.replace(workspace.sender(campaign.list_id), provider=provider)
-    finally:
-        provider.close()
 
 
 @contextmanager

@@ -28,6 +28,7 @@ from newsletter.providers.base import (
     Unavailable,
 )
 from newsletter.rendering.alerts import render_alert
+from newsletter.rendering.content import EmailContent
 from newsletter.settings import Settings
 from newsletter.storage.database import Database
 from newsletter.storage.tables import installation
@@ -52,6 +53,14 @@ def is_alert(delivery: DeliveryId) -> bool:
     return delivery.campaign == NO_CAMPAIGN and _FIRST <= delivery.subscriber < _END
 
 
+ContentOf = Callable[[Notice], EmailContent | None]
+"""Says what a mail about an alert shows; None: its words alone."""
+
+
+def words_alone(_notice: Notice) -> None:
+    """Show no more than the words of an alert."""
+
+
 class AlertMailer:
     """Hands alerts to a provider that is opened for the first of them; closed by `close`.
 
@@ -59,8 +68,13 @@ class AlertMailer:
     """
 
     def __init__(
-        self, database: Database, settings: Settings, open_provider: Callable[[], Provider]
+        self,
+        database: Database,
+        settings: Settings,
+        open_provider: Callable[[], Provider],
+        content_of: ContentOf = words_alone,
     ) -> None:
+        self._content_of = content_of
         self._database = database
         self._settings = settings
         self._open_provider = open_provider
@@ -97,7 +111,9 @@ class AlertMailer:
     def _mailing(self, notice: Notice) -> Mailing:
         name = self._settings.newsletter.name
         identity = list_identity(self._settings, None)
-        content = render_alert(notice.subject, notice.body, newsletter=name)
+        content = self._content_of(notice)
+        if content is None:
+            content = render_alert(notice.subject, notice.body, newsletter=name)
         return Mailing(NO_CAMPAIGN, content, identity, self._salt(), transactional=True)
 
     def _salt(self) -> str:

@@ -21,9 +21,10 @@ from newsletter.delivery.alert_claims import (
     note_way,
     settle_alert,
 )
-from newsletter.delivery.alert_mail import AlertMailer, MailWay
+from newsletter.delivery.alert_mail import AlertMailer, ContentOf, MailWay, words_alone
 from newsletter.delivery.alert_ways import CommandWay, LogWay, Notice, NotTold, Way, WebhookWay
 from newsletter.delivery.alert_words import trial
+from newsletter.delivery.alerts import BY_MAIL_ALONE
 from newsletter.delivery.rounds import LOOK_SECONDS, Rounds
 from newsletter.logs import get_logger, place_of
 from newsletter.providers.base import Provider
@@ -45,14 +46,15 @@ class Tried:
 class AlertPost:
     """Tells alerts. Any number of them may work on one database: each alert has one teller.
 
-    `open_provider` gives a provider for this post alone. Used by one thread at a time, but for
-    `interrupt`.
+    `open_provider` gives a provider for this post alone; `content_of` says what a mail shows beyond
+    an alert's words. Used by one thread at a time, but for `interrupt`.
     """
 
     database: Database
     settings: Settings
     clock: Clock
     open_provider: Callable[[], Provider]
+    content_of: ContentOf = words_alone
     _under_way: Way | None = field(default=None)
 
     def tell(self, stop: threading.Event | None = None, *, seconds: float | None = None) -> int:
@@ -94,6 +96,8 @@ class AlertPost:
         self, claimed: ClaimedAlert, ways: list[Way], stop: threading.Event
     ) -> AlertState:
         notice = claimed.notice
+        if notice.kind in BY_MAIL_ALONE:
+            ways = [way for way in ways if isinstance(way, MailWay)]
         for way in ways:
             if way.name in claimed.told or stop.is_set():
                 continue
@@ -127,7 +131,7 @@ class AlertPost:
     def _ways(self) -> Iterator[list[Way]]:
         """Give the ways that the settings name, or the log where they name none."""
         part, name = self.settings.alerts, self.settings.newsletter.name
-        mailer = AlertMailer(self.database, self.settings, self.open_provider)
+        mailer = AlertMailer(self.database, self.settings, self.open_provider, self.content_of)
         ways: list[Way] = [MailWay(mailer, address) for address in dict.fromkeys(part.mail_to)]
         if part.webhook is not None:
             ways.append(WebhookWay(part.webhook, name))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from newsletter.logs import get_logger, mask_address
 from newsletter.storage.database import insert_for
@@ -35,8 +35,24 @@ class AlertKind(StrEnum):
     UNKNOWN_WAITS = "unknown_waits"
     FEEDBACK_UNREAD = "feedback_unread"
     """The mailbox, the webhook or the provider's lists cannot be read."""
+    EDITION_MISSED = "edition_missed"
+    """Nothing was sent by the deadline (H5, H7), or nobody was there at its time (H4)."""
+    EDITION_TROUBLE = "edition_trouble"
+    """An edition waits for something that only an operator can mend."""
+    EDITION_ASKED = "edition_asked"
+    """An edition waits for an operator's yes (H7)."""
+    SERVE_TROUBLE = "serve_trouble"
+    """A part of `newsletter serve` does not do its work."""
+    SUMMARY = "summary"
+    """No trouble: what the day was like."""
     TEST = "test"
     """No trouble at all: the operator tries the ways. Never kept."""
+
+
+BY_MAIL_ALONE = frozenset({AlertKind.SUMMARY})
+"""Kinds that webhooks and commands are not told."""
+NO_TROUBLE = frozenset({AlertKind.SUMMARY, AlertKind.EDITION_ASKED})
+"""Kinds that are told, and are no error of anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +91,15 @@ def raise_alert(connection: Connection, alert: Alert, at: datetime) -> bool:
         .returning(alerts.c.id)
     ).scalar()
     if made is not None:
-        log.error("alert", kind=alert.kind.value, alert=made, campaign=alert.campaign)
+        tell = log.info if alert.kind in NO_TROUBLE else log.error
+        tell("alert", kind=alert.kind.value, alert=made, campaign=alert.campaign)
     return made is not None
+
+
+def is_raised(connection: Connection, key: str) -> bool:
+    """Return whether an alert with this key was written down before."""
+    found = select(alerts.c.id).where(alerts.c.key == key[:200])
+    return connection.execute(found).first() is not None
 
 
 def mask_addresses(text: str) -> str:

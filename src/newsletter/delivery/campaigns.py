@@ -24,8 +24,8 @@ from newsletter.delivery.freezing import (
     insert_campaign,
     lock_list,
     nobody,
+    write_audience,
 )
-from newsletter.delivery.statements import freeze_audience
 from newsletter.delivery.states import (
     FINISHED,
     READY,
@@ -33,6 +33,7 @@ from newsletter.delivery.states import (
     DeliveryState,
     next_status,
 )
+from newsletter.delivery.waves import told_in_audit
 from newsletter.errors import DeliveryError
 from newsletter.providers.base import Mailing
 from newsletter.rendering.content import EmailContent, ListIdentity
@@ -66,6 +67,8 @@ class Campaign:
     segment: str | None
     segment_condition: str | None
     """As it was at the freeze."""
+    wave_time: str | None
+    """HH:MM of each reader's own zone (H6); None: everybody at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +132,7 @@ def freeze(
             refuse_second(connection, request)
             audience = choose_audience(connection, request, now)
             campaign = insert_campaign(connection, request, now)
-            connection.execute(freeze_audience(campaign, audience.selection))
+            write_audience(connection, campaign, request, audience, now)
             # Counted, for not every driver tells how many rows an INSERT … SELECT wrote.
             taken = totals(connection, campaign).all
             if taken == 0:
@@ -150,6 +153,7 @@ def freeze(
                     "digest": request.slug,
                     "again": request.again,
                     "segment": request.segment_name,
+                    **told_in_audit(request),
                 },
             )
             if also is not None:
@@ -206,6 +210,7 @@ _SUMMARY = (
         campaigns.c.judged_at,
         campaigns.c.segment,
         campaigns.c.segment_condition,
+        campaigns.c.wave_time,
     )
     .join(digests, digests.c.id == campaigns.c.digest_id)
     .join(lists, lists.c.id == campaigns.c.list_id)

@@ -55,6 +55,35 @@ def dead_claims(connection: Connection, provider: str, now: datetime) -> set[int
     return set(rows.scalars())
 
 
+def open_claims(connection: Connection, provider: str) -> set[int]:
+    """Return the campaigns in which something is claimed, whether its worker lives or not."""
+    rows = connection.execute(
+        select(attempts.c.campaign_id)
+        .join(campaigns, campaigns.c.id == attempts.c.campaign_id)
+        .where(
+            campaigns.c.provider == provider,
+            campaigns.c.status != CampaignStatus.SENT,
+            attempts.c.finished_at.is_(None),
+        )
+        .distinct()
+    )
+    return set(rows.scalars())
+
+
+def new_editions(connection: Connection, provider: str) -> set[int]:
+    """Return the campaigns of editions that are being sent and that nobody has begun with."""
+    begun = select(attempts.c.id).where(attempts.c.campaign_id == campaigns.c.id).exists()
+    rows = connection.execute(
+        select(campaigns.c.id).where(
+            campaigns.c.status == CampaignStatus.SENDING,
+            campaigns.c.provider == provider,
+            campaigns.c.edition_id.is_not(None),
+            ~begun,
+        )
+    )
+    return set(rows.scalars())
+
+
 def sending(connection: Connection, provider: str) -> list[int]:
     """Return the campaigns that are being sent by a provider."""
     rows = connection.execute(

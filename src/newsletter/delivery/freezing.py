@@ -12,13 +12,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, Select, exists, func, insert, select
+from sqlalchemy import Connection, Select, exists, func, insert, select, update
 
 from newsletter.audience.eligibility import count_selected, freeze_selection
 from newsletter.audience.lists import count_active
 from newsletter.audience.segment_sql import segment_filter
 from newsletter.delivery.freeze_request import FreezeRequest
+from newsletter.delivery.statements import freeze_audience, freeze_waves
 from newsletter.delivery.states import CampaignStatus
+from newsletter.delivery.waves import wave_times
 from newsletter.errors import DeliveryError
 from newsletter.storage.tables import campaigns, deliveries, digests, lists, memberships
 
@@ -194,3 +196,27 @@ def insert_campaign(connection: Connection, request: FreezeRequest, now: datetim
         .returning(campaigns.c.id)
     ).scalar_one()
     return made
+
+
+def write_audience(
+    connection: Connection,
+    campaign: int,
+    request: FreezeRequest,
+    audience: Audience,
+    now: datetime,
+) -> None:
+    """Write a row for each recipient; with waves, each due at their own time (H6).
+
+    The campaign lives as long as its last wave then.
+    """
+    if request.waves is None:
+        connection.execute(freeze_audience(campaign, audience.selection))
+        return
+    start = request.not_before or now
+    times = wave_times(connection, audience.selection, request.waves, start)
+    freeze_waves(connection, campaign, audience.selection, times)
+    connection.execute(
+        update(campaigns)
+        .where(campaigns.c.id == campaign)
+        .values(expires_at=(times.last or start) + request.expires_after)
+    )

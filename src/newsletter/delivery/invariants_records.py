@@ -1,4 +1,4 @@
-"""I2, I6, I7 and I8: keys that must be unique and really are, consents, events, campaign keys."""
+"""I2, I6, I7 and I8: keys that must be unique and really are, consents, events, editions."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from newsletter.delivery.invariants_model import (
     verdict,
 )
 from newsletter.delivery.states import DeliveryState
+from newsletter.storage.schedule_tables import editions
 from newsletter.storage.tables import (
     campaigns,
     consents,
@@ -199,7 +200,7 @@ def _of_campaign(view: View, query: Select[Any]) -> Select[Any]:
 
 
 def check_editions(view: View) -> Verdict:
-    """Check I8, as far as there is something: keys of campaigns are unique and count 1 to n."""
+    """Check I8: keys of campaigns count 1 to n; fired editions and campaigns have each other."""
     query = (
         select(campaigns.c.id, campaigns.c.key, campaigns.c.list_id, digests.c.slug)
         .join(digests, digests.c.id == campaigns.c.digest_id)
@@ -220,13 +221,62 @@ def check_editions(view: View) -> Verdict:
     what = "campaigns whose keys do not count 1, 2, 3, … for their list and digest"
     return verdict(
         "I8",
-        "each list has each digest once, or as often as it was asked for",
+        "each list has each digest once, or as often as it was asked for; each edition once",
         [
             *_unguarded(view, campaigns, "key"),
             *([Trouble(len(wrong), named, what, SEND_NOTHING)] if wrong else []),
+            *_unguarded(view, campaigns, "edition_id"),
+            *_unguarded(view, editions, "schedule_id", "day"),
+            *_torn_editions(view),
         ],
-        "schedules and editions are not there yet",
     )
+
+
+def _torn_editions(view: View) -> Iterator[Trouble]:
+    """Find editions and campaigns that are not each other's."""
+    twice = (
+        select(campaigns.c.edition_id)
+        .where(campaigns.c.edition_id.is_not(None))
+        .group_by(campaigns.c.edition_id)
+        .having(func.count() > 1)
+    )
+    unfired = (
+        select(campaigns.c.id)
+        .outerjoin(editions, editions.c.id == campaigns.c.edition_id)
+        .where(
+            campaigns.c.edition_id.is_not(None),
+            func.coalesce(editions.c.status, "none") != "fired",
+        )
+    )
+    lost = select(editions.c.id).where(
+        editions.c.status == "fired", ~exists().where(campaigns.c.edition_id == editions.c.id)
+    )
+    if view.campaign is not None:
+        unfired = unfired.where(campaigns.c.id == view.campaign)
+        own = select(campaigns.c.edition_id).where(campaigns.c.id == view.campaign)
+        twice = twice.where(campaigns.c.edition_id.in_(own))
+    yield from search(
+        view,
+        twice,
+        what="editions with several campaigns",
+        fix=SEND_NOTHING,
+        name=lambda row: f"edition {row[0]}",
+    )
+    yield from search(
+        view,
+        unfired,
+        what="campaigns whose edition is not fired, or is not there",
+        fix=SEND_NOTHING,
+        name=lambda row: f"campaign {row[0]}",
+    )
+    if view.campaign is None and view.list_id is None:
+        yield from search(
+            view,
+            lost,
+            what="fired editions without their campaign",
+            fix=SEND_NOTHING,
+            name=lambda row: f"edition {row[0]}",
+        )
 
 
 def _out_of_step(family: tuple[int, str], members: list[tuple[int, str]]) -> Iterator[int]:

@@ -18,12 +18,16 @@ LOOK_SECONDS = 0.02
 """So often, and so far apart, the lock is asked for: `is_sending` holds it for an instant."""
 
 
+class AnotherSends(TryAgainLater):
+    """Another process sends from the same embedded database."""
+
+
 @contextmanager
 def sender_lock(database: Database) -> Iterator[bool]:
     """Hold the right to send; yields whether it proves that every other worker is dead.
 
     On a server database any number of workers may send, and only leases tell: yields False.
-    Raises `TryAgainLater` when another process sends from the same embedded database.
+    Raises `AnotherSends` when another process sends from the same embedded database.
     """
     if database.path is None:
         yield False
@@ -31,7 +35,7 @@ def sender_lock(database: Database) -> Iterator[bool]:
     path = database.path.with_name(database.path.name + ".sending")
     lock = FileLock(path, timeout=0, mode=0o600)
     if not _acquired(lock):
-        raise TryAgainLater(
+        raise AnotherSends(
             "another newsletter process is sending from this database",
             fix="wait until it is done; 'newsletter campaigns list' shows how far it is",
         )

@@ -11,6 +11,7 @@ from newsletter.audience.keys import Keys
 from newsletter.delivery.campaigns import AlreadySent, refuse_second
 from newsletter.delivery.freeze_request import FreezeRequest
 from newsletter.delivery.freezing import choose_audience
+from newsletter.delivery.waves import Wave, count_waves
 from newsletter.storage.database import Database
 
 CHUNK = 1000
@@ -26,6 +27,8 @@ class Rehearsal:
     """In an earlier campaign of this digest, to another segment of the list."""
     refusal: str | None
     """Why a send would be refused, or would go on with another campaign (G1)."""
+    waves: tuple[Wave, ...] = ()
+    """When how many readers would be due, in that order; empty without waves (H6)."""
 
 
 def rehearse(database: Database, request: FreezeRequest, keys: Keys, now: datetime) -> Rehearsal:
@@ -44,4 +47,8 @@ def rehearse(database: Database, request: FreezeRequest, keys: Keys, now: dateti
             verdict = recheck(connection, request.list_id, chunk, keys, now)
             skips.update(skip.reason for skip in verdict.skips)
         left_out = audience.count_left_out(connection)
-    return Rehearsal(len(chosen), dict(skips), left_out, refusal)
+        waves: tuple[Wave, ...] = ()
+        if request.waves is not None:
+            begin = request.not_before or now
+            waves = count_waves(connection, audience.selection, request.waves, begin)
+    return Rehearsal(len(chosen), dict(skips), left_out, refusal, waves)

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, func, select
 
 from newsletter.delivery.campaigns import Campaign, Totals, get_campaign, totals
 from newsletter.delivery.states import FINISHED, DeliveryState
+from newsletter.delivery.waves import WavesAhead, waves_ahead
 from newsletter.storage.tables import attempts, campaigns, deliveries, digests
 
 _S = DeliveryState
@@ -35,8 +36,8 @@ _SHOWN = (
 def summary(campaign: Campaign, states: Totals) -> dict[str, Any]:
     """Return the JSON document of `send` and `campaigns show`; the states add up (I1).
 
-    `claimed` appears only while something is claimed; `reason` and `segment_condition` only when
-    the campaign has one.
+    `claimed` appears only while something is claimed; `reason`, `segment_condition` and
+    `wave_time` only when the campaign has one.
     """
     document: dict[str, Any] = {
         "campaign": campaign.id,
@@ -53,6 +54,8 @@ def summary(campaign: Campaign, states: Totals) -> dict[str, Any]:
     document["seconds"] = round(campaign.sending_ms / 1000, 1)
     if campaign.segment_condition:
         document["segment_condition"] = campaign.segment_condition
+    if campaign.wave_time:
+        document["wave_time"] = campaign.wave_time
     if campaign.status_reason:
         document["reason"] = campaign.status_reason
     return document
@@ -68,6 +71,8 @@ class Report:
     """(state, reason, how many), the most first."""
     next_try: datetime | None
     """When the first deferred delivery is due."""
+    waves: WavesAhead | None = None
+    """What waits for its readers' own time (H6)."""
 
     @property
     def problems(self) -> int:
@@ -92,7 +97,8 @@ def build_report(connection: Connection, campaign: int) -> Report:
             deliveries.c.campaign_id == campaign, deliveries.c.state == _S.DEFERRED
         )
     ).scalar()
-    return Report(current, totals(connection, campaign), reasons, due)
+    waves = waves_ahead(connection, campaign) if current.wave_time else None
+    return Report(current, totals(connection, campaign), reasons, due, waves)
 
 
 def what_next(report: Report) -> list[str]:
@@ -117,6 +123,9 @@ def what_next(report: Report) -> list[str]:
             f" until {report.campaign.expires_at:%Y-%m-%d %H:%M} UTC"
         )
     waiting = report.states.of(_S.PENDING, _S.CLAIMED)
+    if report.waves is not None:
+        lines.append(_of_waves(report.waves, report.campaign))
+        waiting -= report.waves.readers
     if waiting and report.campaign.status in FINISHED:
         lines.append(
             f"{waiting} claimed by a process that may have ended: settled by "
@@ -125,6 +134,20 @@ def what_next(report: Report) -> list[str]:
     elif waiting:
         lines.append(f"{waiting} not sent yet: newsletter campaigns resume {number}")
     return lines
+
+
+def _of_waves(ahead: WavesAhead, campaign: Campaign) -> str:
+    if ahead.waves == 1:
+        when = f"1 wave still to come, at {ahead.first:%Y-%m-%d %H:%M} UTC"
+    else:
+        when = (
+            f"{ahead.waves} waves still to come, the next at {ahead.first:%Y-%m-%d %H:%M} UTC, "
+            f"the last at {ahead.last:%Y-%m-%d %H:%M} UTC"
+        )
+    return (
+        f"{ahead.readers} wait for {campaign.wave_time} of their own zone: {when}; what is due "
+        f"then is sent by 'newsletter serve', or 'newsletter campaigns resume {campaign.id}'"
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,7 @@ from newsletter.delivery.locking import sender_lock
 from newsletter.delivery.recovery import Recovered, Scene, recover
 from newsletter.delivery.resolving import retry_by_policy
 from newsletter.delivery.states import READY, UNSETTLED, CampaignStatus, DeliveryState
+from newsletter.delivery.wave_expiry import expire_waves
 from newsletter.errors import NewsletterError, ProviderError, StorageError, TryAgainLater
 from newsletter.logs import get_logger
 from newsletter.providers.base import Provider
@@ -59,6 +60,8 @@ TELL_SHARE = 20
 DRAIN_SECONDS = 25.0
 """How long a stop waits for answers to what is on the wire before it breaks off (G6)."""
 LOOK_SECONDS = 0.05
+WAVE_SECONDS = 60.0
+"""How often it is looked whether the time of a wave is over."""
 
 Progress = Callable[[Totals, Campaign, list[str]], None]
 """Told how far it is: states, the campaign, and the limits in force."""
@@ -87,6 +90,7 @@ class Sender:
     """How to wait for a provider or a canary, in seconds; by default until then or `stop`."""
     progress: Progress | None = None
     _tell_at: float = 0.0
+    _waves_at: float = 0.0
 
     def run(self, campaign: int) -> Recovered:
         """Send a campaign as far as it goes now; first settles what dead workers left.
@@ -159,10 +163,11 @@ class Sender:
         if current.provider != self.provider.name:
             raise _other_provider(current, self.provider.name)
         retry_by_policy(self.database, current, self.clock.now(), wait=self.lease)
-        again = True
+        again, self._waves_at = True, 0.0
         with self._marked(campaign) as claimed:
             while again and not self.stop.is_set():
                 course = self._open_course(campaign)
+                self._end_waves(course)
                 self._drive(course, list(self._lanes(course, claimed)))
                 self._meet(course)
                 again = self._canary_passed(course)
@@ -200,6 +205,7 @@ class Sender:
                         self.provider.interrupt()
                         drain = float("inf")
                     self._tell(course)
+                    self._end_waves(course)
                     thread.join(LOOK_SECONDS)
         except BaseException:
             # A second signal: what is on the wire becomes unknown, and everything is recorded.
@@ -273,6 +279,16 @@ class Sender:
                 f"wait, until {course.campaign.expires_at:%Y-%m-%d %H:%M} UTC at the latest",
                 fix=f"tomorrow: {fix}",
             )
+
+    def _end_waves(self, course: Course) -> None:
+        """Let nothing leave whose wave is over (G9); now and then, for it walks the ledger."""
+        if course.campaign.wave_time is None or time.monotonic() < self._waves_at:
+            return
+        with course.write(self.database, durable=True) as connection:
+            expired = expire_waves(connection, course.campaign, self.clock.now())
+        if expired:
+            log.warning("waves_expired", campaign=course.campaign.id, deliveries=expired)
+        self._waves_at = time.monotonic() + WAVE_SECONDS
 
     def _pause(self, campaign: int, reason: str) -> None:
         actor = f"provider:{self.provider.name}"

@@ -7,19 +7,26 @@ Each says what it locks and which index it walks. `deliveries` has one index: it
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
+    Column,
     ColumnElement,
     Connection,
     Insert,
+    MetaData,
     Select,
+    String,
+    Table,
     Text,
     Update,
     any_,
     bindparam,
+    case,
     cast,
     func,
     insert,
@@ -33,6 +40,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import NullType
 
 from newsletter.delivery.states import READY, DeliveryState
+from newsletter.storage.columns import Instant
 from newsletter.storage.tables import attempts, deliveries, memberships, subscribers
 
 
@@ -53,6 +61,75 @@ def freeze_audience(campaign: int, selection: Select[tuple[int]]) -> Insert:
         ),
         include_defaults=False,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class WaveTimes:
+    """When readers of each zone are due (H6); None: at once.
+
+    `others` are those without a zone, or with one that is not named here.
+    """
+
+    others: datetime | None
+    zones: Mapping[str, datetime | None]
+
+    @property
+    def last(self) -> datetime | None:
+        """Return when the last wave is due; None where everybody is due at once."""
+        known = [at for at in (self.others, *self.zones.values()) if at is not None]
+        return max(known, default=None)
+
+
+# It lasts as long as one freeze: joined to, it is three times as quick as values in the statement.
+_ZONES = Table(
+    "wave_zones",
+    MetaData(),
+    Column("zone", String(64), primary_key=True),
+    Column("due_at", Instant),
+    prefixes=["TEMPORARY"],
+    sqlite_with_rowid=False,
+)
+
+
+def freeze_waves(
+    connection: Connection, campaign: int, selection: Select[tuple[int]], times: WaveTimes
+) -> None:
+    """Write a pending row for each subscriber of a selection, due when their zone's wave is.
+
+    Lock and index: as `freeze_audience`; besides, subscribers by their key.
+    """
+    chosen = selection.subquery()
+    others = bindparam("others", times.others, Instant)
+    due = case((_ZONES.c.zone.is_(None), others), else_=_ZONES.c.due_at)
+    with _zone_table(connection, times.zones):
+        connection.execute(
+            insert(deliveries).from_select(
+                ["campaign_id", "subscriber_id", "state", "tries", "not_before"],
+                select(
+                    literal(campaign),
+                    chosen.c.subscriber_id,
+                    literal(int(DeliveryState.PENDING)),
+                    literal(0),
+                    due,
+                ).select_from(
+                    chosen.join(subscribers, subscribers.c.id == chosen.c.subscriber_id).outerjoin(
+                        _ZONES, _ZONES.c.zone == subscribers.c.timezone
+                    )
+                ),
+                include_defaults=False,
+            )
+        )
+
+
+@contextmanager
+def _zone_table(connection: Connection, zones: Mapping[str, datetime | None]) -> Iterator[None]:
+    _ZONES.create(connection, checkfirst=False)
+    if zones:
+        rows = [{"zone": zone, "due_at": at} for zone, at in zones.items()]
+        connection.execute(insert(_ZONES), rows)
+    yield
+    # What fails undoes it with the rest of the transaction.
+    _ZONES.drop(connection, checkfirst=False)
 
 
 READY_ROWS = (

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, suppress
@@ -22,6 +21,7 @@ from sqlalchemy import select
 from newsletter.clock import Clock
 from newsletter.delivery.campaigns import Campaign, get_campaign, totals
 from newsletter.delivery.due_work import dead_claims, sending, start_due, wants_hands
+from newsletter.delivery.pauses import Pauses
 from newsletter.delivery.sender import Sender
 from newsletter.delivery.states import CampaignStatus
 from newsletter.delivery.work_queue import TASK, connecting, lay_queue, offer, queue_of
@@ -58,31 +58,6 @@ OpenSender = Callable[[Campaign], AbstractContextManager[Sender]]
 """Makes the sender of one campaign, with a provider of its own, and closes that afterwards."""
 
 
-class _Pauses:
-    """How long this worker leaves a campaign alone; by a clock that never jumps (G17)."""
-
-    def __init__(self) -> None:
-        self._until: dict[int, float] = {}
-        self._last: dict[int, float] = {}
-
-    def over(self, campaign: int) -> bool:
-        return time.monotonic() >= self._until.get(campaign, 0.0)
-
-    def clear(self, campaign: int) -> None:
-        self._until.pop(campaign, None)
-
-    def begin(self, campaign: int, first: float, longest: float) -> None:
-        """Pause for `first` seconds, twice as long the next time in a row, up to `longest`."""
-        seconds = min(max(first, 2 * self._last.get(campaign, 0.0)), longest)
-        self._last[campaign] = seconds
-        self._until[campaign] = time.monotonic() + seconds
-
-    def end(self, campaign: int) -> None:
-        """Begin with the shortest pause again: all went well."""
-        self.clear(campaign)
-        self._last.pop(campaign, None)
-
-
 @dataclass(slots=True)
 class CampaignWorker:
     """One worker process: takes jobs from the queue and sends, until it is told to stop (G6).
@@ -98,7 +73,7 @@ class CampaignWorker:
     open_sender: OpenSender
     concurrency: int
     stop: threading.Event = field(default_factory=threading.Event)
-    _pauses: _Pauses = field(default_factory=_Pauses)
+    _pauses: Pauses = field(default_factory=Pauses)
     _working: dict[int, Sender | None] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _ending: threading.Event = field(default_factory=threading.Event)

@@ -64,6 +64,12 @@ def find_digest(reference: str, folder: Path) -> Path:
     return _one(reference, _matching(reference, digests), digests)
 
 
+def day_of_name(path: Path) -> date | None:
+    """Return the first day that a file's name says, as 2026-05-07; None: it says none."""
+    match = _DATED.match(path.stem)
+    return _day(match[1]) if match else None
+
+
 def _is_file(path: Path) -> bool:
     try:
         return path.is_file()
@@ -87,7 +93,7 @@ def _matching(reference: str, digests: Sequence[Path]) -> list[Path]:
         return same
     day = _day(reference)
     if day is not None:
-        dated = [path for path in digests if _day_of_name(path) == day]
+        dated = [path for path in digests if day_of_name(path) == day]
         if dated:
             return dated
     read = [(path, digest) for path in digests if (digest := _read(path)) is not None]
@@ -100,7 +106,7 @@ def _matching(reference: str, digests: Sequence[Path]) -> list[Path]:
 def _latest(digests: Sequence[Path], folder: Path) -> Path:
     days: dict[Path, date] = {}
     for path in digests:
-        day = _day_of_name(path)
+        day = day_of_name(path)
         if day is None and (digest := _read(path)) is not None:
             day = digest.byline.day
         if day is not None:
@@ -149,11 +155,6 @@ def _read(path: Path) -> Digest | None:
         return load(path).digest
     except DigestError:
         return None
-
-
-def _day_of_name(path: Path) -> date | None:
-    match = _DATED.match(path.stem)
-    return _day(match[1]) if match else None
 
 
 def _day(text: str) -> date | None:

@@ -195,6 +195,7 @@ class CampaignReport:
                 for state, reason, count in self.ledger.reasons
             ],
             "provider": self.ledger.campaign.provider,
+            "waves": _waves(self.ledger),
             "handed_over": self.handed_over,
             "reports_delivery": self.reports_delivery,
             "bounces": {
@@ -234,6 +235,21 @@ class CampaignReport:
             "events": [asdict(one) for one in self.events],
             "events_waiting": self.waiting,
         }
+
+
+def _waves(report: Report) -> dict[str, Any] | None:
+    """Return what waits for its readers' own time; None for a campaign without waves."""
+    if report.campaign.wave_time is None:
+        return None
+    if report.waves is None:
+        return {"to_come": 0, "readers": 0, "next": None, "last": None}
+    ahead = report.waves
+    return {
+        "to_come": ahead.waves,
+        "readers": ahead.readers,
+        "next": ahead.first,
+        "last": ahead.last,
+    }
 
 
 def _attention(found: Attention | None) -> dict[str, int] | None:

@@ -71,13 +71,15 @@ class EditionStatus(StrEnum):
 _S = EditionStatus
 
 EDITION_MOVES: dict[EditionStatus, tuple[EditionStatus, ...]] = {
-    _S.WAITING: (_S.HELD, _S.FIRED, _S.MISSED, _S.SKIPPED, _S.CANCELLED),
+    # Approved again without being asked: the very revision is back that the yes was for.
+    _S.WAITING: (_S.HELD, _S.APPROVED, _S.FIRED, _S.MISSED, _S.SKIPPED, _S.CANCELLED),
     # A digest that changed after it was put before the operators has to be put before them anew.
     _S.HELD: (_S.WAITING, _S.APPROVED, _S.FIRED, _S.MISSED, _S.SKIPPED, _S.CANCELLED),
     _S.APPROVED: (_S.WAITING, _S.HELD, _S.FIRED, _S.MISSED, _S.SKIPPED, _S.CANCELLED),
-    # Only by an operator's `run-now`.
-    _S.MISSED: (_S.FIRED,),
-    _S.SKIPPED: (_S.FIRED,),
+    # To fired only by an operator's `run-now`. To waiting when its time is to come after all: a
+    # pause was taken back, the schedule has another time, a clock was set right.
+    _S.MISSED: (_S.WAITING, _S.FIRED),
+    _S.SKIPPED: (_S.WAITING, _S.FIRED),
     _S.CANCELLED: (_S.FIRED,),
 }
 """Every legal move; a fired edition stays so."""
@@ -91,7 +93,8 @@ class Edition:
     """One occurrence of a schedule; the key is (schedule, day) (H1).
 
     `due_at` is its instant; with waves, that of the first zone. `content_hash` names the revision
-    that was put before the operators. `campaign` is what became of it.
+    that was put before the operators. `campaign` is what became of it. `updated_at`: when it was
+    last written, which each edition is at the first look behind its time.
     """
 
     id: int
@@ -109,6 +112,16 @@ class Edition:
     decided_at: datetime | None
     decided_by: str | None
     campaign: int | None
+    updated_at: datetime | None = None
+
+    @property
+    def looked_at(self) -> bool:
+        """Whether somebody has looked at it since its time came; else nobody was there (H4)."""
+        return (
+            self.reason is not None
+            and self.updated_at is not None
+            and self.updated_at >= self.due_at
+        )
 
 
 @dataclass(frozen=True, slots=True)

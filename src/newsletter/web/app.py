@@ -12,7 +12,9 @@ from fastapi.responses import HTMLResponse
 from newsletter import __version__
 from newsletter.web import (
     archive_pages,
+    edition_pages,
     front_pages,
+    health_pages,
     joining_pages,
     leaving_pages,
     preferences_pages,
@@ -35,7 +37,9 @@ _GROUPS = (
     preferences_pages,
     privacy_pages,
     archive_pages,
+    edition_pages,
     webhooks,
+    health_pages,
 )
 _ANSWERS: dict[int | str, dict[str, Any]] = {
     400: {"description": "The form is wrong; nothing was changed."},

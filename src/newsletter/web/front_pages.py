@@ -1,15 +1,12 @@
-"""The first page, the static files, and what machines ask for: robots.txt, healthz."""
+"""The first page, the static files, and robots.txt; what monitors ask for is in `health_pages`."""
 
 from __future__ import annotations
 
 from fastapi import APIRouter
-from sqlalchemy import select
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from newsletter.errors import NewsletterError
-from newsletter.storage.tables import installation
 from newsletter.web.shown_lists import public_lists
 from newsletter.web.site import Site
 
@@ -50,17 +47,5 @@ def router(site: Site) -> APIRouter:
     @routes.get("/robots.txt")
     async def robots() -> Response:
         return PlainTextResponse(_ROBOTS.format(prefix=site.pages.prefix), headers=PUBLIC_HEADERS)
-
-    @routes.get("/healthz")
-    async def health() -> Response:
-        try:
-            await site.transactions.read(
-                lambda connection: connection.execute(select(installation.c.epoch)).scalar_one()
-            )
-        except NewsletterError:
-            return PlainTextResponse(
-                "the database cannot be read\n", status_code=503, headers={"Retry-After": "5"}
-            )
-        return PlainTextResponse("ok\n")
 
     return routes

@@ -215,4 +215,7 @@ def _log(scope: Scope, error: Exception) -> None:
     )
 
 
-_PAGES = ("", "archive", "c", "healthz", "n", "p", "r", "static", "subscribe", "u", "webhooks")
+_PAGES = (
+    *("", "archive", "c", "e", "healthz", "metrics", "n", "p", "r", "readyz"),
+    *("static", "subscribe", "u", "webhooks"),
+)

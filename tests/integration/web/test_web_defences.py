@@ -283,6 +283,7 @@ def test_the_description_names_every_form(app: RunningApp) -> None:
         "/u/{token}": {"leave", "List-Unsubscribe"},
         "/p/{token}": {"act", "name", "timezone", "language", "list", "until", "email"},
         "/p/{token}/delete": {"act", "sure"},
+        "/e/{token}": {"decision"},
     }
     assert app.get("/openapi.json").status_code == 404
 

@@ -119,6 +119,7 @@ def working_links(app: RunningApp) -> dict[str, list[str]]:
 TYPES = {
     "/robots.txt": {"text/plain; charset=utf-8"},
     "/healthz": {"text/plain; charset=utf-8"},
+    "/readyz": {"application/json"},
     "/static": {"text/css; charset=utf-8", "image/svg+xml"},
     "/u": {"text/html; charset=utf-8", "text/plain; charset=utf-8"},
     "/p": {"text/html; charset=utf-8", "application/json"},

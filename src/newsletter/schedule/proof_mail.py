@@ -1,0 +1,265 @@
+"""What operators are asked about an edition that waits for their yes: whom, when, what (H7).
+
+The question is an alert, so that it reaches them by every way, once, however often a process dies;
+`operator_mail` puts the digest under it. Who decides what follows is `editions`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Connection, select
+
+from newsletter.audience.eligibility import count_selected, freeze_selection, merge_field_names
+from newsletter.audience.lists import MailingList, get_list
+from newsletter.audience.segment_sql import segment_filter
+from newsletter.audience.segments import get_segment
+from newsletter.audience.tokens import Purpose, TokenClaims, TokenSigner
+from newsletter.clock import Clock
+from newsletter.delivery.alerts import Alert, AlertKind, raise_alert
+from newsletter.delivery.preparing import Prepared, prepare
+from newsletter.digest.library import find_digest
+from newsletter.errors import AudienceError, NewsletterError
+from newsletter.logs import get_logger
+from newsletter.rendering.alerts import COMMAND_INDENT
+from newsletter.rendering.theme import format_date
+from newsletter.schedule.editions import get_edition, list_editions
+from newsletter.schedule.mistakes import ScheduleError
+from newsletter.schedule.model import Edition, EditionStatus
+from newsletter.settings import Settings
+from newsletter.storage.database import Database
+from newsletter.storage.schedule_tables import schedules
+from newsletter.storage.tables import alerts, lists
+
+log = get_logger("schedule")
+
+FINDINGS_TOLD = 10
+"""So many findings are named; the rest is counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """An edition as those see it who decide about it.
+
+    `recipients` is who would get it now, None where its segment is gone. `prepared` is the very
+    revision that the edition names, None where the digest's file has changed since, or is gone.
+    """
+
+    edition: Edition
+    list: MailingList
+    segment: str | None
+    timezone: str
+    by_reader: bool
+    recipients: int | None
+    prepared: Prepared | None
+
+    @property
+    def title(self) -> str:
+        """What the digest is called."""
+        return self.prepared.title if self.prepared else self.edition.digest_slug or "a digest"
+
+    def when(self, at: datetime, language: str = "en") -> str:
+        """Return an instant as the schedule's zone writes it."""
+        local = at.astimezone(ZoneInfo(self.timezone))
+        return f"{format_date(local.date(), language)}, {local:%H:%M} ({self.timezone})"
+
+
+def revision_number(edition: Edition) -> int:
+    """Return the number by which a link knows the revision it was made for; never 0."""
+    seed = f"{edition.digest_slug} {edition.content_hash}"
+    return int.from_bytes(hashlib.sha256(seed.encode("utf-8", "replace")).digest()[:6]) or 1
+
+
+def edition_path(signer: TokenSigner, edition: Edition) -> str:
+    """Return the path of the page where an edition is decided about."""
+    number = revision_number(edition)
+    return f"/e/{signer.sign(Purpose.EDITION, edition.id, edition.schedule_id, number)}"
+
+
+def edition_behind(connection: Connection, claims: TokenClaims) -> Edition | None:
+    """Return the edition that a link speaks of, at whatever revision; None: there is none."""
+    try:
+        edition = get_edition(connection, claims.subscriber)
+    except ScheduleError:
+        return None
+    return edition if edition.schedule_id == claims.list_id else None
+
+
+def look_at_question(
+    connection: Connection, edition: Edition, settings: Settings, now: datetime
+) -> Question:
+    """Gather what somebody must see to decide about an edition."""
+    row = connection.execute(
+        select(schedules, lists.c.name.label("list_name"))
+        .join(lists, lists.c.id == schedules.c.list_id)
+        .where(schedules.c.id == edition.schedule_id)
+    ).one()
+    mailing_list = get_list(connection, row.list_name)
+    zone = mailing_list.timezone or settings.newsletter.timezone
+    return Question(
+        edition=edition,
+        list=mailing_list,
+        segment=row.segment,
+        timezone=row.timezone,
+        by_reader=row.by_reader,
+        recipients=_recipients(connection, mailing_list.id, row.segment, now, zone=zone),
+        prepared=_prepared(connection, edition, mailing_list, settings),
+    )
+
+
+def asking(question: Question, *, url: str, mailed: bool) -> Alert:
+    """Return the alert that asks; `url` is the page of the answer, a paragraph of its own in it.
+
+    `mailed`: whether anybody gets it by mail; else the command line is named first.
+    """
+    edition = question.edition
+    commands = "\n".join(
+        COMMAND_INDENT + decision_command(word, edition) for word in ("approve", "cancel")
+    )
+    page = ["To decide, look at this page. Opening it changes nothing.", url]
+    typed = ["The same on the command line:", commands]
+    paragraphs = [
+        f"'{question.title}' waits for your yes. Without it nothing is sent, and after "
+        f"{question.when(edition.deadline_at)} the edition counts as missed.",
+        f"To: {audience_words(question)}.",
+        f"When: {_when_words(question)}.",
+        *_finding_words(question),
+        *([*page, *typed] if mailed else [*typed, *page]),
+    ]
+    local = edition.due_at.astimezone(ZoneInfo(question.timezone))
+    return Alert(
+        AlertKind.EDITION_ASKED,
+        key=ask_key(edition),
+        subject=f"To approve: {question.title} to {question.list.title}, {local:%d %b %H:%M}",
+        body="\n\n".join(paragraphs) + "\n",
+    )
+
+
+def audience_words(question: Question) -> str:
+    """Say who gets it, in a few words."""
+    if question.recipients is None:
+        return f"nobody: segment '{question.segment}' of '{question.list.name}' is gone"
+    readers = "reader" if question.recipients == 1 else "readers"
+    part = f", those in segment '{question.segment}'" if question.segment else ""
+    return f"{question.recipients:,} {readers} of {question.list.title}{part}"
+
+
+def decision_command(word: str, edition: Edition) -> str:
+    """Return what an operator types: `approve`, `cancel` or `run-now` as the word."""
+    return f"newsletter schedule {word} {edition.schedule} {edition.day.isoformat()}"
+
+
+def ask_key(edition: Edition) -> str:
+    """Name the question about one revision of one edition, each time it is put."""
+    asked_at = edition.asked_at.isoformat() if edition.asked_at else "never"
+    return f"edition {edition.id} asked {revision_number(edition):012x} {asked_at}"
+
+
+class Asker:
+    """Puts editions that wait for a yes before the operators, each revision once.
+
+    `wake` is called once there is something to tell.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        settings: Settings,
+        signer: TokenSigner,
+        clock: Clock,
+        *,
+        wake: Callable[[], None],
+    ) -> None:
+        self._database = database
+        self._settings = settings
+        self._signer = signer
+        self._clock = clock
+        self._wake = wake
+
+    def send_proof(self, edition: Edition) -> bool:
+        """Ask about one edition; returns False where that was done before.
+
+        Called behind the commit that held it; `look` asks about those that were forgotten between.
+        """
+        now, settings = self._clock.now(), self._settings
+        with self._database.read() as connection:
+            question = look_at_question(connection, edition, settings, now)
+        url = settings.newsletter.base_url + edition_path(self._signer, edition)
+        alert = asking(question, url=url, mailed=bool(settings.alerts.mail_to))
+        with self._database.write() as connection:
+            asked = raise_alert(connection, alert, now)
+        if asked:
+            self._wake()
+            if not self._settings.alerts.mail_to:
+                command = decision_command("approve", edition)
+                log.warning("edition_waits_for_a_yes", edition=edition.id, command=command)
+        return asked
+
+    def look(self) -> int:
+        """Ask about every edition that waits and was not asked about; returns how many."""
+        with self._database.read() as connection:
+            held = list_editions(connection, statuses=(EditionStatus.HELD,))
+            asked = already_raised(connection, [ask_key(edition) for edition in held])
+        return sum(self.send_proof(one) for one in held if ask_key(one) not in asked)
+
+
+def already_raised(connection: Connection, keys: list[str]) -> set[str]:
+    """Return those of the keys that an alert was raised with."""
+    found = connection.execute(select(alerts.c.key).where(alerts.c.key.in_(keys)))
+    return set(found.scalars())
+
+
+def _recipients(
+    connection: Connection, list_id: int, segment: str | None, now: datetime, *, zone: str
+) -> int | None:
+    chosen = None
+    if segment is not None:
+        try:
+            condition = get_segment(connection, segment).condition
+        except AudienceError:
+            return None
+        chosen = segment_filter(connection, condition, list_id, now, zone=zone)
+    return count_selected(connection, freeze_selection(list_id, now, chosen))
+
+
+def _prepared(
+    connection: Connection, edition: Edition, mailing_list: MailingList, settings: Settings
+) -> Prepared | None:
+    if edition.digest_slug is None:
+        return None
+    fields = merge_field_names(connection, mailing_list.id)
+    try:
+        path = find_digest(edition.digest_slug, settings.path(settings.newsletter.digests))
+        prepared = prepare(path, settings, mailing_list, fields)
+    except NewsletterError:
+        return None
+    same = prepared.digest.content_hash == edition.content_hash
+    return prepared if same and prepared.content is not None else None
+
+
+def _when_words(question: Question) -> str:
+    edition = question.edition
+    at = question.when(edition.due_at)
+    utc = f"{edition.due_at:%d %b %H:%M} UTC"
+    if question.by_reader:
+        return f"each reader at their own time of day, the first of them at {utc}: {at}"
+    return f"{at}, which is {utc}"
+
+
+def _finding_words(question: Question) -> list[str]:
+    if question.prepared is None:
+        return ["The digest's file has changed since, so it is not shown here."]
+    findings = question.prepared.findings
+    if not findings:
+        return ["The checks found nothing to say about it."]
+    lines = [
+        f"{COMMAND_INDENT}" + (f"line {finding.line}: " if finding.line else "") + finding.problem
+        for finding in findings[:FINDINGS_TOLD]
+    ]
+    if more := len(findings) - FINDINGS_TOLD:
+        lines += [f"{COMMAND_INDENT}and {more} more"] if more > 0 else []
+    return ["What the checks say:", "\n".join(lines)]
