@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help demo test check lint types imports audit wheel bench chaos lock clean
+.PHONY: help demo test check lint types imports audit wheel bench chaos simulate lock clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,9 +61,13 @@ bench: $(VENV)/.dev  ## Measure against peers, as ratios
 chaos: $(VENV)/.dev  ## Kill senders and break servers at random: 240 rounds, judged by the servers' own logs
 	@$(BIN)/python -m tests.chaos --rounds $(or $(ROUNDS),240)
 
+simulate: $(VENV)/.dev  ## A year of mornings in all kinds of zones, with crashes: judged and printed
+	@$(BIN)/python -m tests.simulation --seed $(or $(SEED),1)
+
 lock: $(VENV)/.dev  ## Renew the locks: names, versions, hashes, no hosts
 	@$(PIP) install 'uv>=0.9'
-	@for part in "requirements.lock:" "requirements-dev.lock:--extra=dev --extra=scale"; do \
+	@for part in "requirements.lock:" "requirements-dev.lock:--extra=dev --extra=scale" \
+	  "deploy/postgresql.lock:--extra=scale --constraint=requirements-dev.lock"; do \
 	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	    --no-header --no-emit-index-url --no-annotate --upgrade pyproject.toml \
 	    $${part#*:} --output-file $${part%%:*}; done
