@@ -15,8 +15,6 @@ from newsletter.storage.tables import attempts, campaigns, deliveries, digests
 
 _S = DeliveryState
 
-GOOD = (_S.ACCEPTED, _S.DELIVERED)
-
 # The order people read them in; every state appears, so that the sums can be checked by eye.
 _SHOWN = (
     _S.ACCEPTED,

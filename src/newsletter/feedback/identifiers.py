@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import re
 
-from newsletter.delivery.return_paths import ReturnPaths
 from newsletter.feedback.addresses import addresses_in
 from newsletter.feedback.reading import Headers, Mail, text_headers
 from newsletter.feedback.report_model import Identifiers, MessageName
-from newsletter.providers.base import DeliveryId
 
 _OUR_PATH = re.compile(r"b\+[0-9]{1,18}-[0-9]{1,18}-[0-9a-f]{20}@[a-z0-9.-]{1,255}", re.IGNORECASE)
 _OUR_MESSAGE = re.compile(r"<([0-9]{1,18})\.([0-9]{1,18})\.([0-9a-f]{16,32})@[^<>\s@]{1,255}>")
@@ -73,9 +71,3 @@ def arrived_at(mail: Mail) -> frozenset[str]:
     names = ("to", "cc", "delivered-to", "x-original-to", "envelope-to", "x-apparently-to", "from")
     values = " ".join(value for name in names for value in mail.headers.all(name))
     return frozenset(address.lower() for address in addresses_in(values))
-
-
-def proven_delivery(found: Identifiers, paths: ReturnPaths) -> DeliveryId | None:
-    """Return the one delivery that a return path proves; None for none, or for several."""
-    proven = {delivery for path in found.return_paths if (delivery := paths.read(path))}
-    return proven.pop() if len(proven) == 1 else None

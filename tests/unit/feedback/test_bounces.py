@@ -25,7 +25,6 @@ from newsletter.delivery.bounce_classes import BounceClass
 from newsletter.delivery.return_paths import ReturnPaths
 from newsletter.feedback import plain_patterns
 from newsletter.feedback.bounces import parse_bounce
-from newsletter.feedback.identifiers import proven_delivery
 from newsletter.feedback.report_model import MessageName, Reason, ReportKind, Source
 from newsletter.providers.base import DeliveryId
 
@@ -232,10 +231,10 @@ def test_our_own_identifiers_are_found_and_only_the_return_path_proves() -> None
     genuine = parse_bounce(mail).identifiers
     forged = parse_bounce(report(failed("5.1.1", "550 unknown"))).identifiers
 
-    assert proven_delivery(genuine, paths) == DeliveryId(7, 1234)
+    assert {paths.read(one) for one in genuine.return_paths} == {DeliveryId(7, 1234), None}
     assert forged.messages == (MessageName(1234, 7, "00112233445566aa"),)
     assert forged.return_paths
-    assert proven_delivery(forged, paths) is None
+    assert {paths.read(one) for one in forged.return_paths} == {None}
 
 
 def test_a_status_part_in_base64_and_an_unknown_charset_are_read() -> None:
