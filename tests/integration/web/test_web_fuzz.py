@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -25,9 +25,11 @@ from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 from schemathesis import GenerationMode
 from schemathesis.core import NOT_SET
+from sqlalchemy import insert
 from tests.builders import KEYS, Stage
 from tests.fakes.provider import ScriptedProvider
 from tests.integration.web.running import (
+    SIGNER,
     RunningApp,
     an_office,
     running_app,
@@ -36,6 +38,11 @@ from tests.integration.web.running import (
 
 from newsletter.clock import SettableClock
 from newsletter.delivery.invariants import verify_invariants
+from newsletter.schedule.editions import get_edition
+from newsletter.schedule.model import EditionStatus
+from newsletter.schedule.proof_mail import edition_path
+from newsletter.schedule.schedules import add_schedule
+from newsletter.storage.schedule_tables import editions
 from newsletter.web.app import create_app
 from newsletter.web.office import do_nothing
 
@@ -113,7 +120,38 @@ def working_links(app: RunningApp) -> dict[str, list[str]]:
         "c": [app.letter("confirm")[3:]],
         "n": [app.letter("new_address")[3:]],
         "r": [back[1]],
+        "e": [an_edition_that_waits(app.stage)[3:]],
     }
+
+
+def an_edition_that_waits(stage: Stage) -> str:
+    """Put an edition before the operators; returns the path of its page."""
+    now = stage.clock.now()
+    soon, times = now + timedelta(hours=1), {"created_at": now, "updated_at": now}
+    with stage.database.write() as connection:
+        schedule = add_schedule(
+            connection,
+            now,
+            name="morning",
+            list_name="daily",
+            actor="test",
+            time="07:00",
+            approval=True,
+        )
+        connection.execute(
+            insert(editions).values(
+                schedule_id=schedule.id,
+                day="2026-11-24",
+                due_at=soon,
+                deadline_at=soon + timedelta(hours=3),
+                status=EditionStatus.HELD.value,
+                digest_slug="2026-11-24",
+                content_hash="hash",
+                asked_at=now,
+                **times,
+            )
+        )
+        return edition_path(SIGNER, get_edition(connection, 1))
 
 
 TYPES = {
