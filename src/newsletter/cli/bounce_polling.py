@@ -5,17 +5,16 @@
 
 from __future__ import annotations
 
-import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from newsletter.cli.options import Json
+from newsletter.cli.signals import stopped_by_signals
 from newsletter.errors import EXIT_TRY_AGAIN
 
 if TYPE_CHECKING:
@@ -46,7 +45,7 @@ def poll(context: typer.Context, follow: Follow = False, as_json: Json = False) 
     workspace: Workspace = context.obj
     stop = threading.Event()
     desk = _Desk(workspace, stop)
-    with _stopped_by_signals(stop):
+    with stopped_by_signals(stop):
         try:
             desk.read_what_is_there()
             if follow:
@@ -248,20 +247,3 @@ def _sum_up(total: Applied, more: Applied) -> None:
 
     for field in fields(total):
         setattr(total, field.name, getattr(total, field.name) + getattr(more, field.name))
-
-
-@contextmanager
-def _stopped_by_signals(stop: threading.Event) -> Iterator[None]:
-    """Let SIGTERM and SIGINT ask for a good end (G6); a second one ends at once."""
-
-    def ask(_number: int, _frame: FrameType | None) -> None:
-        if stop.is_set():
-            raise KeyboardInterrupt
-        stop.set()
-
-    earlier = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        for number, handler in earlier.items():
-            signal.signal(number, handler)

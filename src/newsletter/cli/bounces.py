@@ -74,17 +74,12 @@ def _read(path: Path) -> bytes:
 
 def _tell(path: Path, report: Report) -> None:
     from newsletter.cli.console import answer
+    from newsletter.feedback.report_text import one_line
 
     answer(f"{path}: {report.kind} ({report.reason}), by {', '.join(report.evidence)}")
     for one in report.recipients:
         status = " ".join(part for part in (str(one.kind), one.status) if part)
-        answer(
-            f"    {one.address or 'nobody named'}: {status} {_one_line(one.diagnostic)}".rstrip()
-        )
+        words = one_line(one.diagnostic)[:300]
+        answer(f"    {one.address or 'nobody named'}: {status} {words}".rstrip())
     for name in report.identifiers.messages:
         answer(f"    about delivery {name.campaign}-{name.subscriber} (not proven)")
-
-
-def _one_line(text: str) -> str:
-    # What others wrote must not steer the terminal.
-    return "".join(letter if letter.isprintable() else " " for letter in text)[:300]

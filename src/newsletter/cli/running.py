@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import gc
-import signal
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from types import FrameType
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import typer
 
 from newsletter.cli.alerts import telling_alerts
+from newsletter.cli.signals import stopped_by_signals
 from newsletter.cli.workspace import Workspace
 from newsletter.errors import EXIT_DONE, EXIT_REFUSED, EXIT_TRY_AGAIN
 
@@ -56,7 +53,7 @@ def _run(workspace: Workspace, campaign: int, *, as_json: bool) -> None:
         # things: each look for garbage would walk all of it.
         gc.collect()
         gc.freeze()
-        with _stopped_by_signals(sender.stop):
+        with stopped_by_signals(sender.stop, _say_ending):
             start_when_due(workspace.database, campaign, workspace.clock, sender.stop, tell=say)
             recovered = _send_or_follow(workspace, sender, campaign)
             # Workers beside this process may still hold claims of the campaign.
@@ -196,20 +193,7 @@ def _note(states: Totals) -> str:
     return ", ".join(f"{states.of(s)} {s.label}" for s in shown if states.of(s))
 
 
-@contextmanager
-def _stopped_by_signals(stop: threading.Event) -> Iterator[None]:
-    """Let SIGTERM and SIGINT ask for a good end (G6); a second one ends at once."""
+def _say_ending(name: str) -> None:
     from newsletter.cli.console import say
 
-    def ask(number: int, _frame: FrameType | None) -> None:
-        if stop.is_set():
-            raise KeyboardInterrupt
-        stop.set()
-        say(f"{signal.Signals(number).name}: finishing what is on the wire")
-
-    earlier = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        for number, handler in earlier.items():
-            signal.signal(number, handler)
+    say(f"{name}: finishing what is on the wire")

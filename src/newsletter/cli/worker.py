@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from newsletter.cli.signals import taking_signals
 from newsletter.cli.workspace import Workspace
 from newsletter.errors import ConfigurationError, Place
 
@@ -67,16 +66,12 @@ def _stopped_by_signals(process: CampaignWorker) -> Iterator[None]:
     """Let SIGTERM and SIGINT ask for a good end (G6); a second one cuts what is on the wire."""
     from newsletter.cli.console import say
 
-    def ask(number: int, _frame: FrameType | None) -> None:
+    def ask(name: str) -> None:
         if process.stop.is_set():
             process.break_off()
             return
         process.stop.set()
-        say(f"{signal.Signals(number).name}: finishing what is on the wire")
+        say(f"{name}: finishing what is on the wire")
 
-    earlier = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
+    with taking_signals(ask):
         yield
-    finally:
-        for number, handler in earlier.items():
-            signal.signal(number, handler)

@@ -29,7 +29,7 @@ def campaign_paused(
         AlertKind.CAMPAIGN_PAUSED,
         key=f"campaign {campaign} paused {at.isoformat()}",
         subject=f"Campaign {campaign} paused: {digest} to {mailing_list}",
-        body=_body(
+        body=alert_body(
             f"Campaign {campaign}, '{digest}' to '{mailing_list}', paused by itself at {_day(at)}.",
             f"Why: {reason}",
             f"What it means: {waiting} of its {recipients} recipients have not got it. They wait, "
@@ -53,7 +53,7 @@ def domain_held(domain: str, *, until: datetime, reason: str, campaign: int, at:
         AlertKind.DOMAIN_HELD,
         key=f"domain {domain[:150]} held {at.isoformat()}",
         subject=f"Domain held: {domain}",
-        body=_body(
+        body=alert_body(
             f"{domain} refuses our mail as a whole. Since {_day(at)} it is left alone, until "
             f"{_day(until)}.",
             f"Its answer: {reason}",
@@ -79,7 +79,7 @@ def unknown_waits(campaign: int, *, unknown: int, recipients: int) -> Alert:
         AlertKind.UNKNOWN_WAITS,
         key=f"campaign {campaign} has {unknown} unknown",
         subject=f"Campaign {campaign}: {unknown} deliveries are unknown",
-        body=_body(
+        body=alert_body(
             f"Campaign {campaign} is through, but for {unknown} of its {recipients} deliveries "
             "the answer was lost.",
             "What it means: these readers may have got it, or not. They get nothing more of it by "
@@ -100,14 +100,15 @@ def trial() -> Alert:
         AlertKind.TEST,
         key="test",
         subject="This is a test",
-        body=_body(
+        body=alert_body(
             "Somebody typed 'newsletter alerts test'. Nothing is wrong: alerts reach you by "
             "this way."
         ),
     )
 
 
-def _body(*paragraphs: str, commands: tuple[str, ...] = ()) -> str:
+def alert_body(*paragraphs: str, commands: tuple[str, ...] = ()) -> str:
+    """Return the body of an alert: paragraphs, each in one line, and the commands at its end."""
     # Answers of servers come in: they make no paragraphs of their own.
     parts = [" ".join(paragraph.split()) for paragraph in paragraphs]
     if commands:

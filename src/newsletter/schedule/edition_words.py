@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
+from newsletter.delivery.alert_words import alert_body
 from newsletter.delivery.alerts import Alert, AlertKind
 from newsletter.schedule.model import Edition, Schedule
 
@@ -69,7 +70,7 @@ def edition_missed(schedule: Schedule, edition: Edition, reason: str) -> Alert:
         AlertKind.EDITION_MISSED,
         key=f"edition {edition.id} missed at {edition.deadline_at.isoformat()}",
         subject=f"Missed: {schedule.name} of {day} to {schedule.list_name}",
-        body=_body(
+        body=alert_body(
             f"The edition of {day} of '{schedule.name}', due at "
             f"{clock_time(schedule, edition.due_at)}, was missed.",
             f"Why: {reason}",
@@ -95,7 +96,7 @@ def editions_missed(schedule: Schedule, days: Sequence[date]) -> Alert:
         AlertKind.EDITION_MISSED,
         key=f"schedule {schedule.id} missed {first} to {last}",
         subject=f"Missed: {schedule.name} {span} to {schedule.list_name}",
-        body=_body(
+        body=alert_body(
             f"{count} of '{schedule.name}' {'was' if len(days) == 1 else 'were'} missed: "
             f"{', '.join(map(str, days))}.",
             f"Why: {NOBODY_THERE}. Neither 'newsletter serve' nor anything else that looks after "
@@ -119,7 +120,7 @@ def edition_trouble(schedule: Schedule, edition: Edition, reason: str, about: st
         AlertKind.EDITION_TROUBLE,
         key=f"edition {edition.id} trouble {mark}",
         subject=f"Not ready: {schedule.name} of {edition.day} to {schedule.list_name}",
-        body=_body(
+        body=alert_body(
             f"The edition of {edition.day} of '{schedule.name}', due at "
             f"{clock_time(schedule, edition.due_at)}, cannot be sent as it is.",
             f"Why: {reason}",
@@ -141,7 +142,7 @@ def edition_late(schedule: Schedule, edition: Edition, reason: str) -> Alert:
         AlertKind.EDITION_TROUBLE,
         key=f"edition {edition.id} late since {edition.due_at.isoformat()}",
         subject=f"Late: {schedule.name} of {edition.day} to {schedule.list_name}",
-        body=_body(
+        body=alert_body(
             f"The edition of {edition.day} of '{schedule.name}' was due at "
             f"{clock_time(schedule, edition.due_at)}, and nothing has been sent.",
             f"Why: {reason}",
@@ -163,7 +164,7 @@ def edition_undecided(schedule: Schedule, edition: Edition) -> Alert:
         AlertKind.EDITION_TROUBLE,
         key=f"edition {edition.id} undecided since {edition.due_at.isoformat()}",
         subject=f"Waits for your yes: {schedule.name} of {edition.day} to {schedule.list_name}",
-        body=_body(
+        body=alert_body(
             f"The edition of {edition.day} of '{schedule.name}' was due at "
             f"{clock_time(schedule, edition.due_at)} and still waits for an operator's yes.",
             "What it means: readers have got nothing so far. With a yes it goes out at once, until "
@@ -175,10 +176,3 @@ def edition_undecided(schedule: Schedule, edition: Edition) -> Alert:
             ),
         ),
     )
-
-
-def _body(*paragraphs: str, commands: tuple[str, ...] = ()) -> str:
-    parts = [" ".join(paragraph.split()) for paragraph in paragraphs]
-    if commands:
-        parts.append("\n".join(f"    {command}" for command in commands))
-    return "\n\n".join(parts) + "\n"
