@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from statistics import median
 
@@ -49,3 +52,16 @@ def interleaved(rounds: int, acts: dict[str, Callable[[], float]]) -> dict[str, 
 def say(what: str, value: str) -> None:
     """Print one line of the table."""
     print(f"{what:<58} {value}", flush=True)
+
+
+@contextmanager
+def server(module: str, *words: str) -> Iterator[int]:
+    """Run a module's server in a process of its own; gives the port that it prints."""
+    command = [sys.executable, "-m", module, *words]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    try:
+        yield int(process.stdout.readline())
+    finally:
+        process.terminate()
+        process.communicate()

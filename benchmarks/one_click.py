@@ -27,7 +27,7 @@ from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 
-from benchmarks.measuring import interleaved, say, spread
+from benchmarks.measuring import interleaved, say, server, spread
 
 CLICKS = 10_000
 CONNECTIONS = 8
@@ -159,19 +159,6 @@ def serve(application: Any) -> None:
         uvicorn.Server(config).run(sockets=[listening])
 
 
-@contextlib.contextmanager
-def server(*words: str) -> Iterator[int]:
-    """Run one of the servers in a process of its own; gives its port."""
-    command = [sys.executable, "-m", "benchmarks.one_click", *words]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    try:
-        yield int(process.stdout.readline())
-    finally:
-        process.terminate()
-        process.communicate()
-
-
 def click(port: int, paths: list[str]) -> Clicked:
     """Run the client in a process of its own."""
     done = subprocess.run(
@@ -197,7 +184,7 @@ def ours(folder: Path, seen: list[Clicked]) -> float:
         f"/u/{signer.sign(Purpose.UNSUBSCRIBE, reader, yard.list_id)}"
         for reader in range(1, CLICKS + 1)
     ]
-    with server("ours", str(folder)) as port:
+    with server("benchmarks.one_click", "ours", str(folder)) as port:
         clicked = click(port, paths)
     seen.append(clicked)
     with yard.database.read() as connection:
@@ -215,7 +202,7 @@ def ours(folder: Path, seen: list[Clicked]) -> float:
 
 def bare(seen: list[Clicked]) -> float:
     """Return clicks a second of the application that writes nothing."""
-    with server("bare") as port:
+    with server("benchmarks.one_click", "bare") as port:
         clicked = click(port, list(repeat(f"/u/{'t' * 40}", CLICKS)))
     seen.append(clicked)
     assert clicked.errors == 0

@@ -11,7 +11,6 @@ while a campaign is on its way, one of 100 what comes in the quiet hours after.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import socket
@@ -19,7 +18,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -32,7 +30,7 @@ from sendgrid.helpers.eventwebhook import EventWebhook
 from starlette.requests import Request
 from starlette.responses import Response
 
-from benchmarks.measuring import interleaved, say, spread
+from benchmarks.measuring import interleaved, say, server, spread
 from benchmarks.one_click import serve
 
 EVENTS = 30_000
@@ -169,19 +167,6 @@ def our_application(key: str, folder: Path) -> Any:
     )
 
 
-@contextlib.contextmanager
-def server(*words: str) -> Iterator[int]:
-    """Run one of the servers in a process of its own; gives its port."""
-    command = [sys.executable, "-m", "benchmarks.webhook", *words]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    try:
-        yield int(process.stdout.readline())
-    finally:
-        process.terminate()
-        process.communicate()
-
-
 def post(port: int, load: Load) -> Posted:
     """Run the client in a process of its own."""
     command = [sys.executable, "-m", "benchmarks.webhook", "client", str(port), str(load.folder)]
@@ -195,7 +180,7 @@ def ours(load: Load, seen: list[Posted]) -> float:
 
     with tempfile.TemporaryDirectory() as name:
         yard = Yard(Path(name), 1)
-        with server("ours", load.key, name) as port:
+        with server("benchmarks.webhook", "ours", load.key, name) as port:
             posted = post(port, load)
         with yard.database.read() as connection:
             stored = connection.exec_driver_sql("SELECT count(*) FROM events").scalar_one()
@@ -209,7 +194,7 @@ def bare(load: Load, seen: list[Posted]) -> float:
     """Return events a second of the handler that only files."""
     with tempfile.TemporaryDirectory() as name:
         file = Path(name) / "events"
-        with server("bare", load.key, str(file)) as port:
+        with server("benchmarks.webhook", "bare", load.key, str(file)) as port:
             posted = post(port, load)
         assert file.stat().st_size > 0
     assert posted.errors == 0

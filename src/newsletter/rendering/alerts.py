@@ -5,6 +5,8 @@ No template and no link: it must come out right when the settings or the templat
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from markupsafe import Markup, escape
 
 from newsletter.rendering.content import EmailContent
@@ -27,13 +29,13 @@ _PAGE = Markup("""\
 </head>
 <body style="font-family:sans-serif;font-size:16px;line-height:1.5;max-width:40em;\
 margin:1em auto;padding:0 1em">
-<h1 style="font-size:1.3em">{subject}</h1>
-{paragraphs}
+{blocks}
 <hr>
 <p>{foot}</p>
 </body>
 </html>
 """)
+_HEADING = Markup('<h1 style="font-size:1.3em">{}</h1>')
 _PARAGRAPH = Markup("<p>{}</p>")
 _COMMANDS = Markup('<pre style="white-space:pre-wrap">{}</pre>')
 
@@ -44,34 +46,46 @@ def render_alert(subject: str, body: str, *, newsletter: str) -> EmailContent:
     `body`: paragraphs between blank lines; one whose lines are indented by four spaces holds
     commands and keeps its lines.
     """
-    paragraphs = [part.strip("\n") for part in body.split("\n\n") if part.strip()]
+    paragraphs = paragraphs_of(body)
     foot = _FOOT.format(newsletter=newsletter)
-    html = _PAGE.format(
-        subject=subject,
-        paragraphs=Markup("\n").join(map(_markup, paragraphs)),
-        foot=foot,
-    )
+    html = operator_page(subject, [_HEADING.format(subject), *map(_markup, paragraphs)], foot)
     text = [subject, *map(_plain, paragraphs), "-" * COLUMNS + "\n" + wrap(foot)]
+    return operator_mail(subject, html, "\n\n".join(text) + "\n", newsletter=newsletter)
+
+
+def operator_page(subject: str, blocks: Iterable[Markup], foot: str) -> str:
+    """Return blocks as the HTML of a mail to an operator, above the line that says why it came."""
+    return str(_PAGE.format(subject=subject, blocks=Markup("\n").join(blocks), foot=foot))
+
+
+def operator_mail(subject: str, html: str, text: str, *, newsletter: str) -> EmailContent:
+    """Return a mail to an operator: the same for everybody, the newsletter's name in front."""
     return EmailContent(
         subject=clean_subject(f"[{newsletter}] {subject}"),
         preheader="",
-        html=str(html),
-        text="\n\n".join(text) + "\n",
+        html=html,
+        text=text,
         slots=(),
         language="en",
         direction="ltr",
     )
 
 
-def _holds_commands(paragraph: str) -> bool:
+def paragraphs_of(body: str) -> list[str]:
+    """Return the parts of a body between its blank lines."""
+    return [part.strip("\n") for part in body.split("\n\n") if part.strip()]
+
+
+def holds_commands(paragraph: str) -> bool:
+    """Return whether a paragraph keeps its lines."""
     return paragraph.startswith(COMMAND_INDENT)
 
 
 def _markup(paragraph: str) -> Markup:
-    if not _holds_commands(paragraph):
+    if not holds_commands(paragraph):
         return _PARAGRAPH.format(escape(" ".join(paragraph.split())))
     return _COMMANDS.format(escape("\n".join(line.strip() for line in paragraph.split("\n"))))
 
 
 def _plain(paragraph: str) -> str:
-    return paragraph if _holds_commands(paragraph) else wrap(paragraph)
+    return paragraph if holds_commands(paragraph) else wrap(paragraph)

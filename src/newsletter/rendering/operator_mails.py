@@ -10,10 +10,15 @@ from itertools import takewhile
 
 from markupsafe import Markup, escape
 
-from newsletter.rendering.alerts import COMMAND_INDENT, render_alert
+from newsletter.rendering.alerts import (
+    holds_commands,
+    operator_mail,
+    operator_page,
+    paragraphs_of,
+    render_alert,
+)
 from newsletter.rendering.content import EmailContent
 from newsletter.rendering.merge import Merged
-from newsletter.rendering.render import clean_subject
 from newsletter.rendering.text import COLUMNS, wrap
 
 DECISIONS = (("#approve", "Approve it …"), ("#cancel", "Do not send it …"))
@@ -48,23 +53,6 @@ _LINK = Markup(
 )
 _RULE = "=" * COLUMNS
 
-_PAGE = Markup("""\
-<!doctype html>
-<html lang="en" dir="ltr">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>{subject}</title>
-</head>
-<body style="font-family:sans-serif;font-size:16px;line-height:1.5;max-width:40em;\
-margin:1em auto;padding:0 1em">
-{blocks}
-<hr>
-<p>{foot}</p>
-</body>
-</html>
-""")
 _TABLE = Markup(
     '<table role="presentation" style="border-collapse:collapse;width:100%">\n{}\n</table>'
 )
@@ -85,26 +73,20 @@ def render_question(
     """
     if digest is None:
         return render_alert(subject, body, newsletter=newsletter)
-    paragraphs = _paragraphs(body)
+    paragraphs = paragraphs_of(body)
     told = [_links(url) if text == url else _boxed(text) for text in paragraphs]
     banner = _BANNER.format(subject=subject, paragraphs=Markup("\n").join(told))
     opened = _BODY.search(digest.html)
     at = opened.end() if opened else 0
     text = [
         subject,
-        *(text if _keeps_lines(text) else wrap(text) for text in paragraphs),
+        *(text if holds_commands(text) else wrap(text) for text in paragraphs),
         f"{_RULE}\n{wrap(f'Below, as readers get it. Subject: {digest.subject}')}\n{_RULE}",
         digest.text,
     ]
-    return EmailContent(
-        subject=clean_subject(f"[{newsletter}] {subject}"),
-        preheader="",
-        html=digest.html[:at] + str(banner) + digest.html[at:],
-        text="\n\n".join(text).rstrip("\n") + "\n",
-        slots=(),
-        language="en",
-        direction="ltr",
-    )
+    html = digest.html[:at] + str(banner) + digest.html[at:]
+    plain = "\n\n".join(text).rstrip("\n") + "\n"
+    return operator_mail(subject, html, plain, newsletter=newsletter)
 
 
 def render_summary(subject: str, body: str, *, newsletter: str) -> EmailContent:
@@ -114,28 +96,13 @@ def render_summary(subject: str, body: str, *, newsletter: str) -> EmailContent:
     of two blanks and more are rows of a table.
     """
     foot = _SUMMARY_FOOT.format(newsletter=newsletter)
-    blocks = Markup("\n").join(_block(block.split("\n")) for block in _paragraphs(body))
-    return EmailContent(
-        subject=clean_subject(f"[{newsletter}] {subject}"),
-        preheader="",
-        html=str(_PAGE.format(subject=subject, blocks=blocks, foot=foot)),
-        text="\n".join([body.rstrip("\n"), "", "-" * COLUMNS, wrap(foot)]) + "\n",
-        slots=(),
-        language="en",
-        direction="ltr",
-    )
-
-
-def _paragraphs(body: str) -> list[str]:
-    return [part.strip("\n") for part in body.split("\n\n") if part.strip()]
-
-
-def _keeps_lines(paragraph: str) -> bool:
-    return paragraph.startswith(COMMAND_INDENT)
+    html = operator_page(subject, (_block(part.split("\n")) for part in paragraphs_of(body)), foot)
+    text = "\n".join([body.rstrip("\n"), "", "-" * COLUMNS, wrap(foot)]) + "\n"
+    return operator_mail(subject, html, text, newsletter=newsletter)
 
 
 def _boxed(paragraph: str) -> Markup:
-    if not _keeps_lines(paragraph):
+    if not holds_commands(paragraph):
         return _PARAGRAPH.format(paragraph)
     lines = (line.strip() for line in paragraph.split("\n"))
     told = [(_TYPED if line.startswith(PROGRAM) else _LINE).format(line) for line in lines]
@@ -154,8 +121,8 @@ def _block(lines: list[str]) -> Markup:
         return heading.format(lines[0]) + ("\n" + _block(rest) if rest else "")
     if any(_GAP.search(line.strip()) for line in lines):
         return _TABLE.format(Markup("\n").join(map(_row, lines)))
-    words = " ".join(line.strip() for line in lines if not _keeps_lines(line))
-    typed = [_CODE.format(line.strip()) for line in lines if _keeps_lines(line)]
+    words = " ".join(line.strip() for line in lines if not holds_commands(line))
+    typed = [_CODE.format(line.strip()) for line in lines if holds_commands(line)]
     return Markup("<p>{}</p>").format(Markup("<br>\n").join([escape(words), *typed]))
 
 

@@ -8,16 +8,18 @@ import subprocess
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from tests import waiting
 from tests.command import Desk, a_desk
 from tests.fakes.smtp_server import SmtpServer
 
@@ -100,14 +102,7 @@ def a_desk_with_smtp(folder: Path, port: int, **environment: str) -> Desk:
     )
 
 
-def soon(holds: Callable[[], bool], seconds: float = 60.0) -> bool:
-    """Wait until something holds."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if holds():
-            return True
-        time.sleep(0.05)
-    return False
+soon = partial(waiting.soon, seconds=60.0)
 
 
 def sent(desk: Desk, campaign: int = 1) -> bool:
@@ -203,7 +198,7 @@ def test_two_of_them_on_a_server_fire_a_schedule_in_time_and_send_it_together(
             # The next minute that is far enough away for both to have seen it.
             due = (datetime.now(UTC) + timedelta(seconds=70)).replace(second=0, microsecond=0)
             add_schedule_at(server_url, tmp_path, due)
-            assert soon(lambda: len(mail.messages) == READERS, 130)
+            assert soon(lambda: len(mail.messages) == READERS, seconds=130)
             assert soon(lambda: sent(desk))
         listed = desk.json("campaigns", "list")
 

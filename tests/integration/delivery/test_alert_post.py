@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,6 +22,7 @@ from tests.fakes.smtp_sending import a_provider as smtp_provider
 from tests.fakes.smtp_server import SmtpServer
 from tests.fakes.webhook_server import WebhookServer
 from tests.integration.delivery.alert_stage import OPS, AlertStage, parsed
+from tests.waiting import soon
 
 from newsletter.clock import SettableClock
 from newsletter.delivery import rounds
@@ -74,15 +75,6 @@ def ways(stage: AlertStage) -> list[dict[str, str]]:
 def states(stage: AlertStage) -> list[AlertState]:
     with stage.database.read() as connection:
         return [row.state for row in list_alerts(connection, limit=100)]
-
-
-def soon(holds: Callable[[], bool], seconds: float = 20.0) -> bool:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if holds():
-            return True
-        time.sleep(0.02)
-    return False
 
 
 # ---------------------------------------------------------------- by every way

@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -16,6 +16,7 @@ import pytest
 from sqlalchemy import update
 from tests.builders import Stage
 from tests.fakes.provider import ScriptedProvider
+from tests.waiting import soon
 
 from newsletter.clock import SettableClock
 from newsletter.delivery import campaign_runner, ledger
@@ -77,16 +78,6 @@ def running(
         yield made
     finally:
         made.runner.stop()
-
-
-def soon(holds: Callable[[], bool], seconds: float = 20.0) -> bool:
-    """Wait until something holds."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if holds():
-            return True
-        time.sleep(0.01)
-    return False
 
 
 def test_a_campaign_that_somebody_froze_is_sent_and_the_end_is_told(stage: Stage) -> None:

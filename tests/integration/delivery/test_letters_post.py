@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests.fakes.provider import ScriptedProvider
 from tests.integration.delivery.letter_stage import NEWCOMER, LetterStage
+from tests.waiting import soon
 
 from newsletter.clock import SettableClock
 from newsletter.delivery import rounds
@@ -23,16 +24,6 @@ def stage(tmp_path: Path, clock: SettableClock) -> Iterator[LetterStage]:
     made = LetterStage(tmp_path, clock)
     yield made
     made.database.close()
-
-
-def soon(holds: Callable[[], bool], seconds: float = 20.0) -> bool:
-    """Wait until something holds."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if holds():
-            return True
-        time.sleep(0.02)
-    return False
 
 
 def test_a_woken_post_sends_at_once_and_stops_quickly(stage: LetterStage) -> None:

@@ -8,11 +8,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests import waiting
 
 from newsletter.clock import SettableClock
 from newsletter.delivery.heartbeat import Heartbeat
@@ -73,13 +75,7 @@ def beating(
         heart.stop()
 
 
-def soon(holds: Callable[[], bool], seconds: float = 15.0) -> bool:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if holds():
-            return True
-        time.sleep(0.02)
-    return False
+soon = partial(waiting.soon, seconds=15.0)
 
 
 def test_the_url_is_fetched_and_the_file_touched_again_and_again(
@@ -131,7 +127,7 @@ def test_nothing_is_said_while_something_is_wrong_and_again_once_it_is_over(
         assert soon(lambda: len(asked) >= 3)
         silent = (list(monitor.fetched), (tmp_path / "beat").exists())
         well.set()
-        assert soon(lambda: bool(monitor.fetched) and (tmp_path / "beat").exists(), 5)
+        assert soon(lambda: bool(monitor.fetched) and (tmp_path / "beat").exists(), seconds=5)
 
     assert silent == ([], False)
     assert "heartbeat_left_out" in capsys.readouterr().out

@@ -8,8 +8,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
+from tests import waiting
 
 from newsletter.clock import SystemClock
 from newsletter.errors import TryAgainLater
@@ -53,14 +55,7 @@ def looking(looks: Looks, every: float = 3600.0) -> Iterator[MorningScheduler]:
         made.stop()
 
 
-def soon(holds: Callable[[], bool], seconds: float = 10.0) -> bool:
-    """Wait until something holds."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if holds():
-            return True
-        time.sleep(0.01)
-    return False
+soon = partial(waiting.soon, seconds=10.0)
 
 
 def test_it_looks_at_the_start_and_again_and_again() -> None:
