@@ -253,13 +253,19 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something a check noticed: a stable code, what is wrong, where, and what to do."""
+    """Something a check noticed: a stable code, what is wrong, where, why it matters, what to do.
+
+    `line` is the digest's own; `place` names what is not a line of it ("HTML part", "DNS of
+    example.org"). `why` says what comes of it when nobody mends it.
+    """
 
     severity: Severity
     code: str
     problem: str
     fix: str
     line: int | None = None
+    place: str | None = None
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)

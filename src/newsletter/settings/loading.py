@@ -24,6 +24,7 @@ from pydantic_settings import (
 )
 
 from newsletter.errors import ConfigurationError, Place
+from newsletter.settings.check_part import CheckPart
 from newsletter.settings.feedback_parts import AlertsPart, FeedbackPart
 from newsletter.settings.parts import (
     BrakesPart,
@@ -33,6 +34,7 @@ from newsletter.settings.parts import (
     SenderPart,
     WebPart,
 )
+from newsletter.settings.theme_part import ThemePart
 
 ENVIRONMENT_PREFIX = "NEWSLETTER_"
 SETTINGS_FILE = "newsletter.toml"
@@ -49,6 +51,8 @@ class Settings(BaseSettings):
     )
 
     newsletter: NewsletterPart = NewsletterPart()
+    theme: ThemePart = ThemePart()
+    check: CheckPart = CheckPart()
     database: DatabasePart = DatabasePart()
     sender: SenderPart = SenderPart()
     delivery: DeliveryPart = DeliveryPart()

@@ -249,6 +249,8 @@ campaigns = Table(
     Column("edition_id", Integer),
     # Each reader's own wall time, HH:MM: deliveries wait for theirs (H6).
     Column("wave_time", String(5)),
+    # Whether the archive, its feeds and the sitemap name it; its page is there anyway.
+    Column("listed", Boolean, nullable=False, default=True, server_default=true()),
     Index("uq_campaigns_edition_id", "edition_id", unique=True),
 )
 
