@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 
-def soon(holds: Callable[[], bool], seconds: float = 20.0) -> bool:
+def soon(holds: Callable[[], bool], seconds: float = 60.0) -> bool:
     """Return whether something holds within so many seconds; as soon as it does."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:

@@ -58,7 +58,7 @@ class Sending(threading.Thread):
 def until(condition: object) -> None:
     """Wait until a condition holds."""
     assert callable(condition)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -113,7 +113,7 @@ def test_an_answer_that_comes_too_late_or_too_slowly_is_unknown(
 
     assert set(kinds(outcomes).values()) == {UNKNOWN}
     assert server.attempts == 1
-    assert time.monotonic() - start < 3
+    assert time.monotonic() - start < 15
 
 
 @pytest.mark.parametrize(

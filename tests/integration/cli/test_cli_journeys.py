@@ -223,7 +223,7 @@ def test_help_is_quick_and_knows_every_noun(tmp_path: Path) -> None:
 
     shown = desk.run("--help").stdout
 
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 15
     for noun in ("init", "demo", "check", "render", "test", "send", "campaigns", "lists"):
         assert noun in shown
     assert "newsletter 0." in desk.run("--version").stdout

@@ -174,7 +174,7 @@ def test_following_goes_on_until_it_is_interrupted(sent: Desk, box: Box) -> None
     began = time.monotonic()
     out, err = process.communicate(timeout=20)
 
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 15
     assert process.returncode == 0, err
     told = json.loads(out)
     assert (told["fetched"], told["handled"]) == (2, 2)
@@ -184,7 +184,7 @@ def test_following_goes_on_until_it_is_interrupted(sent: Desk, box: Box) -> None
 
 def wait_for(happened: object) -> None:
     assert callable(happened)
-    end = time.monotonic() + 30
+    end = time.monotonic() + 60
     while not happened():
         assert time.monotonic() < end, "it did not happen"
         time.sleep(0.05)

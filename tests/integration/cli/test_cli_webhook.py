@@ -49,7 +49,7 @@ class Hooked:
 
     def wait_for(self, reader: int, suppressed: str) -> dict[str, Any]:
         """Wait until a reader is suppressed; the answer comes before the consequence."""
-        end = time.monotonic() + 20
+        end = time.monotonic() + 60
         while (story := self.story(reader))["suppressed"] != suppressed:
             assert time.monotonic() < end, story
             time.sleep(0.3)

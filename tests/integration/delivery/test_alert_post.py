@@ -470,7 +470,7 @@ def test_a_woken_carrier_tells_at_once_and_stops_quickly(stage: AlertStage) -> N
     assert soon(lambda: len(provider.handed) == 2)
     began = time.monotonic()
     carrier.stop()
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 10
 
 
 def test_a_carrier_that_nobody_wakes_looks_by_itself(stage: AlertStage) -> None:

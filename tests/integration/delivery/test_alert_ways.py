@@ -113,7 +113,7 @@ def test_a_server_that_is_silent_is_not_waited_for(monkeypatch: pytest.MonkeyPat
         said = problem(WebhookWay(server.url, "N"))
 
     assert said == "no answer in time"
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20
 
 
 # ---------------------------------------------------------------- the command

@@ -129,7 +129,7 @@ def test_the_campaign_of_an_edition_waits_for_no_creator(stage: Stage) -> None:
         connection.execute(update(campaigns).values(edition_id=7))
 
     with running(stage, patience=3600) as work:
-        assert soon(lambda: work.after == [campaign], 5)
+        assert soon(lambda: work.after == [campaign])
 
 
 def test_while_another_process_sends_it_waits_without_a_word(

@@ -250,7 +250,7 @@ def test_a_servers_clock_that_jumps_stops_nobody_for_long(on_server: Stage, jump
     assert pace.take(NEVER)
 
     assert at_once <= 3
-    assert time.monotonic() - start < 1
+    assert time.monotonic() - start < 10
 
 
 @pytest.mark.slow

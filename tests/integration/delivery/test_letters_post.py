@@ -39,7 +39,7 @@ def test_a_woken_post_sends_at_once_and_stops_quickly(stage: LetterStage) -> Non
     assert soon(lambda: len(provider.handed) == 2)
     began = time.monotonic()
     post.stop()
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 10
 
 
 def test_a_post_that_nobody_wakes_looks_by_itself(stage: LetterStage) -> None:

@@ -44,7 +44,7 @@ def test_it_serves_a_fresh_workspace_and_ends_well(tmp_path: Path, ending: signa
         _, said = process.communicate(timeout=20)
 
     assert process.returncode == 0
-    assert time.monotonic() - began < 8
+    assert time.monotonic() - began < 18
     assert "news.example.org: links in real mail would lead nowhere" in first
     assert said.endswith("stopped\n")
     assert "Traceback" not in said
@@ -87,7 +87,7 @@ def test_who_asks_gets_a_letter_whose_link_leads_to_the_list(tmp_path: Path) -> 
 
 def wait_for_letter(outbox: Path) -> str:
     """Return the text of the one message in the outbox, once it is there."""
-    for _ in range(200):
+    for _ in range(1200):
         found = list(outbox.rglob("*.eml"))
         if found:
             message = email.message_from_bytes(found[0].read_bytes(), policy=email.policy.default)

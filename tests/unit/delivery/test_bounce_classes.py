@@ -162,10 +162,10 @@ def test_no_words_make_a_temporary_reply_hard(code: int, words: str) -> None:
 def test_a_text_made_to_take_long_does_not(piece: str) -> None:
     text = piece * (10_000_000 // len(piece))
 
-    start = time.perf_counter()
+    start = time.thread_time()
     bounce_class(None, None, text)
 
-    assert time.perf_counter() - start < 1.0
+    assert time.thread_time() - start < 1.0
 
 
 def own_rows(*rows: tuple[str, str, str]) -> BounceTable:

@@ -120,7 +120,7 @@ def test_a_high_rate_costs_next_to_nothing() -> None:
     start = time.process_time()
     seconds_for(2500, pace.take)
 
-    assert (time.process_time() - start) / 2500 < 100e-6
+    assert (time.process_time() - start) / 2500 < 300e-6
 
 
 def test_a_wall_clock_that_jumps_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

