@@ -7,14 +7,20 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
+from newsletter.delivery.outside_kinds import DNS_KINDS, LINK_KINDS, SPAM_KINDS
 from newsletter.delivery.states import CAMPAIGN_MOVES, MOVES, CampaignStatus, DeliveryState
+from newsletter.digest.codes import CODES as DIGEST_CODES
+from newsletter.digest.codes import FindingKind
+from newsletter.rendering.checks_codes import CODES as EMAIL_CODES
+from newsletter.rendering.client_data import load_client_data
+from newsletter.rendering.client_harmless import HARMLESS
 from newsletter.settings import ENVIRONMENT_PREFIX, Settings
 
 FOLDER = Path(__file__).resolve().parent
@@ -140,7 +146,80 @@ def _command_pages(command: object, path: str) -> list[str]:
     return lines
 
 
-PAGES = {"settings.md": settings_page, "states.md": states_page, "cli.md": cli_page}
+def checks_page() -> str:
+    """Return docs/checks.md: every code that a finding can carry, and what mail clients lack."""
+    data = load_client_data()
+    lines = [
+        "# Checks",
+        "",
+        "`newsletter check DIGEST` looks at a digest before anybody gets it; `send`, `test` and",
+        "schedules run the same checks. An error keeps the digest from being sent, a warning is",
+        "said. Each finding names its place, what comes of it when nobody mends it, and a fix.",
+        "",
+        "- With `--list NAME` (and always in `send` and schedules) the list's real readers count:",
+        "  the email's size is that of the reader with the longest values, and a merge field",
+        "  without default is told only when readers lack the value, with how many they are.",
+        "- `--links` fetches each link once, public addresses only. `--dns` looks at the sender's",
+        "  records. `--spam` lets SpamAssassin judge the message where it is installed; it takes",
+        "  some two seconds and asks nobody else. None of them runs unless it is asked for.",
+        "- `--json` prints everything as one document. Exit code 1: an error was found.",
+    ]
+    tables: tuple[tuple[str, Mapping[str, FindingKind]], ...] = (
+        ("The digest", DIGEST_CODES),
+        ("The email it becomes", EMAIL_CODES),
+        ("Its links, with `--links`", LINK_KINDS),
+        ("Spam filters, with `--spam`", SPAM_KINDS),
+        ("The sender's DNS, with `--dns`", DNS_KINDS),
+    )
+    for title, kinds in tables:
+        lines += ["", f"## {title}", "", "| code | severity | what | what comes of it | fix |"]
+        lines += ["| --- | --- | --- | --- | --- |"]
+        lines += [
+            f"| `{code}` | {kind.severity} | {_cell(kind.meaning)} | {_cell(kind.why)} "
+            f"| {_cell(kind.fix)} |"
+            for code, kind in sorted(kinds.items())
+        ]
+    return "\n".join([*lines, *_clients(data.updated)]) + "\n"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def _clients(updated: str) -> list[str]:
+    lines = [
+        "",
+        "## What mail clients lack",
+        "",
+        f"`client-lacks-feature` goes by the data of caniemail.com as of {updated} (MIT, in",
+        "`rendering/client_features.json` with its text). It counts Gmail (web, iOS, Android),",
+        "Apple Mail, Outlook (classic for Windows, web, macOS, iOS, Android), Yahoo, Thunderbird",
+        "and Samsung Email; the data have no column for the new Outlook for Windows, which shows",
+        "mail as the web one does. The newest test of each client counts; some are years old.",
+        "Renew the data, which needs the network, with",
+        "",
+        "    python -m newsletter.rendering.client_data refresh "
+        "https://www.caniemail.com/api/data.json",
+        "",
+        "Not told is what has something to fall back on: declarations inside `@media` and",
+        "`@supports`, a property that was set before in an older way, a background image or",
+        "gradient over a background colour, comments for Outlook. Nor are these:",
+        "",
+        "| reason | features |",
+        "| --- | --- |",
+    ]
+    for reason in dict.fromkeys(HARMLESS.values()):
+        slugs = [f"`{slug}`" for slug, why in HARMLESS.items() if why == reason]
+        lines.append(f"| {reason} | {', '.join(slugs)} |")
+    return lines
+
+
+PAGES = {
+    "settings.md": settings_page,
+    "states.md": states_page,
+    "cli.md": cli_page,
+    "checks.md": checks_page,
+}
 
 
 def main() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,12 +10,8 @@ from typing import Literal
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from tests.browser.email_stage import CHROMIUM, FLAGS, FONTS_INSTALL, Window, font_files
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-_FLAGS = (
-    *("--no-sandbox", "--disable-background-networking", "--disable-component-update"),
-    *("--no-first-run", "--disable-sync", "--disable-default-apps"),
-)
 PHONE = {"width": 360, "height": 740}
 DESKTOP = {"width": 1280, "height": 900}
 
@@ -37,7 +32,7 @@ def browser() -> Iterator[Browser]:
     if CHROMIUM is None:
         pytest.skip("needs a browser: apt-get install chromium")
     with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=CHROMIUM, args=list(_FLAGS))
+        running = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
         yield running
         running.close()
 
@@ -61,6 +56,17 @@ def open_page(browser: Browser) -> Iterator[Callable[[Reader], Page]]:
     yield make
     for context in contexts:
         context.close()
+
+
+@pytest.fixture(scope="module")
+def window(browser: Browser) -> Iterator[Window]:
+    """One window for all emails of a module; skipped where its fonts are missing."""
+    if not font_files():
+        pytest.skip(FONTS_INSTALL)
+    context = browser.new_context(reduced_motion="reduce")
+    context.set_default_timeout(20_000)
+    yield Window.of(context.new_page())
+    context.close()
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ from newsletter.cli import (
     domains,
     letters,
     lists,
+    preview,
     schedules,
     segments,
     sending,
@@ -77,6 +78,7 @@ def main_options(
 
 for _command in (starting.init, starting.demo, digests.check, digests.render):
     app.command()(_command)
+app.command()(preview.preview)
 app.command("test")(sending.send_one)
 app.command()(sending.send)
 app.add_typer(campaigns.app, name="campaigns")

@@ -8,13 +8,16 @@ from typing import Annotated
 
 import typer
 
+from newsletter.cli.campaign_listing import relist, show_with_page, unlist
 from newsletter.cli.campaign_reports import report
 from newsletter.cli.options import CampaignNumber, Json
 from newsletter.cli.running import run_campaign, settle_dead_claims, show_campaign
 from newsletter.cli.workspace import Workspace
 from newsletter.errors import UsageError
 
-app = typer.Typer(help="Campaigns: list, show, pause, resume, cancel, report, resolve.")
+app = typer.Typer(
+    help="Campaigns: list, show, pause, resume, cancel, report, resolve, unlist, relist."
+)
 
 _AFTERWARDS = ("delivered", "bounced", "complained")
 """States that only what comes back leads to."""
@@ -54,8 +57,8 @@ def list_(
 
 @app.command()
 def show(context: typer.Context, campaign: CampaignNumber, as_json: Json = False) -> None:
-    """Show one campaign: its status and the state of every recipient, in numbers."""
-    show_campaign(context.obj, campaign, as_json=as_json)
+    """Show one campaign: its status, its page, and the state of every recipient, in numbers."""
+    show_with_page(context.obj, campaign, as_json=as_json)
 
 
 @app.command()
@@ -106,6 +109,8 @@ def _change(workspace: Workspace, campaign: int, word: str, *, as_json: bool) ->
 
 
 app.command()(report)
+app.command()(unlist)
+app.command()(relist)
 
 
 class Mark(StrEnum):

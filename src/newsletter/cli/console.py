@@ -68,15 +68,38 @@ def _cell(value: object) -> str:
 
 
 def answer_findings(path: object, findings: Iterable[Finding]) -> None:
-    """Print findings as `file:line: severity: problem` with the fix below."""
-    for finding in findings:
-        place = f"{path}:{finding.line}" if finding.line else str(path)
-        answer(f"{place}: {finding.severity}: {finding.problem} [{finding.code}]")
-        answer(f"    {finding.fix}")
+    """Print findings, errors first, each in two or three lines; see `finding_lines`."""
+    for finding in by_severity(findings):
+        answer("\n".join(finding_lines(path, finding)))
+
+
+def say_findings(path: object, findings: Iterable[Finding]) -> None:
+    """Tell findings beside an answer, in the same words."""
+    for finding in by_severity(findings):
+        say("\n".join(finding_lines(path, finding)))
+
+
+def by_severity(findings: Iterable[Finding]) -> list[Finding]:
+    """Return findings with the errors first, else in their order."""
+    from newsletter.digest.model import Severity
+
+    return sorted(findings, key=lambda finding: finding.severity is not Severity.ERROR)
+
+
+def finding_lines(path: object, finding: Finding) -> list[str]:
+    """Return `file:line: severity: problem [code]`, below it what comes of it and what mends it.
+
+    What is not a line of the digest stands before the problem: `HTML part: …`.
+    """
+    where = f"{path}:{finding.line}" if finding.line else str(path)
+    place = f"{finding.place}: " if finding.place else ""
+    lines = [f"{where}: {finding.severity}: {place}{finding.problem} [{finding.code}]"]
+    lines += [f"    {finding.why}"] if finding.why else []
+    return [*lines, f"    fix: {finding.fix}"]
 
 
 def finding_json(finding: Finding) -> dict[str, Any]:
-    """Return a finding as JSON data."""
+    """Return a finding as JSON data: severity, code, line or place, problem, why, fix."""
     return asdict(finding)
 
 

@@ -21,43 +21,35 @@ def check(
     context: typer.Context,
     digest: DigestReference,
     list_name: OptionalListName = None,
+    links: Annotated[
+        bool, typer.Option("--links", help="Fetch each link: which are dead or lead elsewhere?")
+    ] = False,
+    spam: Annotated[
+        bool, typer.Option("--spam/--no-spam", help="Let SpamAssassin judge the message.")
+    ] = False,
+    dns: Annotated[
+        bool, typer.Option("--dns", help="Look at the sender's SPF, DKIM and DMARC.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """Check a digest: findings with line numbers and fixes; exit code 1 when one is an error."""
-    from newsletter.cli.console import answer, answer_findings, answer_json, finding_json
+    """Check a digest before it is sent: each finding with its place, what comes of it, and a fix.
+
+    With --list, sizes and missing values are those of the list's real readers. Exit code 1 when a
+    finding is an error: 'send' and schedules refuse such a digest.
+    """
+    from newsletter.cli.checking import Asked, answer_check, check_json, look_outside
+    from newsletter.cli.console import answer_json
 
     workspace: Workspace = context.obj
     prepared = workspace.prepare(digest, list_name)
-    size = len(prepared.content.html.encode()) if prepared.content else None
+    asked = Asked(list_name, links=links, spam=spam, dns=dns)
+    prepared, notes = look_outside(prepared, workspace.settings, asked, workspace.clock.now())
     if as_json:
-        answer_json(
-            {
-                "digest": prepared.digest.slug,
-                "path": str(prepared.path),
-                "title": prepared.title,
-                "date": prepared.digest.byline.day,
-                "stories": len(prepared.digest.stories),
-                "sources": len(prepared.digest.sources),
-                "html_bytes": size,
-                "errors": prepared.errors,
-                "warnings": prepared.warnings,
-                "findings": [finding_json(finding) for finding in prepared.findings],
-            }
-        )
+        answer_json(check_json(prepared, asked, notes))
     else:
-        answer_findings(prepared.path, prepared.findings)
-        answer(
-            f"{prepared.path}: {_count(len(prepared.digest.stories), 'story', 'stories')}, "
-            f"{_count(len(prepared.digest.sources), 'source')}, "
-            + (f"{size:,} bytes of HTML, " if size is not None else "")
-            + f"{_count(prepared.errors, 'error')}, {_count(prepared.warnings, 'warning')}"
-        )
+        answer_check(prepared, asked, notes)
     if prepared.errors:
         raise typer.Exit(EXIT_REFUSED)
-
-
-def _count(number: int, one: str, many: str | None = None) -> str:
-    return f"{number} {one if number == 1 else many or one + 's'}"
 
 
 def render(
@@ -71,7 +63,7 @@ def render(
     as_json: Json = False,
 ) -> None:
     """Render a digest as one reader would get it: message.html, message.txt, message.eml."""
-    from newsletter.cli.console import answer, answer_findings, answer_json, say
+    from newsletter.cli.console import answer, answer_findings, answer_json, say, say_findings
 
     workspace: Workspace = context.obj
     prepared = workspace.prepare(digest, list_name)
@@ -79,8 +71,9 @@ def render(
         answer_findings(prepared.path, prepared.findings)
         raise typer.Exit(EXIT_REFUSED)
     files = write_proof(prepared, out, name=name, at=workspace.clock.now())
+    say_findings(prepared.path, prepared.findings)
     if prepared.errors:
-        say(f"{prepared.errors} errors keep it from being sent: newsletter check {digest}")
+        say(f"with an error it is not sent: newsletter check {digest}")
     if as_json:
         answer_json({"files": files, "folder": str(out)})
     else:

@@ -71,6 +71,9 @@ def send(
     again: Annotated[
         bool, typer.Option("--again", help="Send a digest the list has already had once more.")
     ] = False,
+    unlisted: Annotated[
+        bool, typer.Option("--unlisted", help="Keep its page out of the archive and its feeds.")
+    ] = False,
     wait: Annotated[
         bool, typer.Option("--wait/--no-wait", help="Wait until the campaign is finished.")
     ] = True,
@@ -90,7 +93,8 @@ def send(
 
     workspace: Workspace = context.obj
     mailing_list = workspace.mailing_list(list_name)
-    prepared = workspace.prepare(digest, list_name)
+    # Its mails name the page's address, so that is settled before anything is rendered.
+    prepared = workspace.prepare(digest, list_name, listed=not unlisted)
     refuse_unready(prepared)
     refuse_unsafe_settings(workspace.settings, prepared.identity)
     for finding in prepared.findings:
@@ -100,7 +104,13 @@ def send(
     _ = workspace.keys, workspace.provider
     start = parse_start(at, prepared.identity.timezone, workspace.clock.now()) if at else None
     request = freeze_request(
-        workspace, mailing_list, prepared, again=again, start=start, segment=segment
+        workspace,
+        mailing_list,
+        prepared,
+        again=again,
+        start=start,
+        segment=segment,
+        listed=not unlisted,
     )
     if dry_run:
         _dry_run(workspace, request, prepared.warnings, as_json=as_json)
@@ -168,6 +178,7 @@ def freeze_request(
     again: bool,
     start: datetime | None,
     segment: str | None = None,
+    listed: bool = True,
 ) -> FreezeRequest:
     """Gather what a campaign is made of; `segment` is a name.
 
@@ -182,6 +193,7 @@ def freeze_request(
         again=again,
         start=start,
         segment=_segment(workspace, segment) if segment else None,
+        listed=listed,
     )
 
 
@@ -233,6 +245,8 @@ def _dry_run(workspace: Workspace, request: FreezeRequest, warnings: int, *, as_
         "refusal": rehearsal.refusal,
         "warnings": warnings,
         "start": start,
+        "listed": request.listed,
+        "archive_url": request.identity.archive_url,
     }
     if rehearsal.refusal:
         say(f"without --again: {rehearsal.refusal}")
@@ -245,4 +259,7 @@ def _dry_run(workspace: Workspace, request: FreezeRequest, warnings: int, *, as_
         answer(f"  skipped     {count} ({reason})")
     if rehearsal.left_out:
         answer(f"  left out    {rehearsal.left_out} (in an earlier campaign of this digest)")
+    if request.identity.archive_url:
+        note = "" if request.listed else " (unlisted)"
+        answer(f"  page        {request.identity.archive_url}{note}")
     answer(f"  start       {f'{start:%Y-%m-%d %H:%M} UTC' if start else 'at once'}")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from newsletter.clock import Clock
     from newsletter.delivery.bounce_classes import BounceTable
     from newsletter.delivery.limits import Limits
-    from newsletter.delivery.preparing import Prepared
+    from newsletter.delivery.preparing import ArchiveUrl, Prepared
     from newsletter.delivery.sender import Progress, Sender
     from newsletter.feedback.applying import Applier
     from newsletter.providers.base import Provider
@@ -110,9 +110,12 @@ class Workspace:
         with self.database.read() as connection:
             return get_list(connection, name)
 
-    def prepare(self, reference: str, list_name: str | None) -> Prepared:
-        """Find, parse, check and render a digest, for a list when one is named."""
-        from newsletter.audience.eligibility import merge_field_names
+    def prepare(self, reference: str, list_name: str | None, *, listed: bool = True) -> Prepared:
+        """Find, parse, check and render a digest, for a list and its readers when one is named.
+
+        `listed` is whether its public page will stand in the archive.
+        """
+        from newsletter.delivery.preflight import prepare_for_list
         from newsletter.delivery.preparing import prepare
         from newsletter.digest.library import find_digest
 
@@ -120,9 +123,22 @@ class Workspace:
         if list_name is None:
             return prepare(path, self.settings, None, ())
         mailing_list = self.mailing_list(list_name)
+        page = self.archive_url(mailing_list, listed=listed)
         with self.database.read() as connection:
-            fields = merge_field_names(connection, mailing_list.id)
-        return prepare(path, self.settings, mailing_list, fields)
+            return prepare_for_list(connection, path, self.settings, mailing_list, archive_url=page)
+
+    def archive_url(self, mailing_list: MailingList, *, listed: bool = True) -> ArchiveUrl:
+        """Return what makes the address of a digest's public page; without keys there is none."""
+        from newsletter.delivery.archive_addresses import archive_url
+        from newsletter.errors import ConfigurationError
+
+        try:
+            keys = self.keys
+        except ConfigurationError:
+            # A check goes on without; what sends asks for the keys itself and is refused.
+            return lambda _slug: None
+        base_url = self.settings.newsletter.base_url
+        return lambda slug: archive_url(base_url, keys, mailing_list, slug, listed=listed)
 
     def sender(self, list_id: int, progress: Progress | None = None) -> Sender:
         """Build the sender of this process for campaigns of a list."""

@@ -69,6 +69,8 @@ class Campaign:
     """As it was at the freeze."""
     wave_time: str | None
     """HH:MM of each reader's own zone (H6); None: everybody at once."""
+    listed: bool
+    """Whether the archive names it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +142,11 @@ def freeze(
             connection.execute(
                 update(campaigns)
                 .where(campaigns.c.id == campaign)
-                .values(recipients=taken, canary=min(request.canary, taken // 2))
+                .values(
+                    recipients=taken,
+                    canary=min(request.canary, taken // 2),
+                    listed=request.listed,
+                )
             )
             record_audit(
                 connection,
@@ -153,6 +159,7 @@ def freeze(
                     "digest": request.slug,
                     "again": request.again,
                     "segment": request.segment_name,
+                    **({} if request.listed else {"listed": False}),
                     **told_in_audit(request),
                 },
             )
@@ -211,6 +218,7 @@ _SUMMARY = (
         campaigns.c.segment,
         campaigns.c.segment_condition,
         campaigns.c.wave_time,
+        campaigns.c.listed,
     )
     .join(digests, digests.c.id == campaigns.c.digest_id)
     .join(lists, lists.c.id == campaigns.c.list_id)

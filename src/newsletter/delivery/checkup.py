@@ -10,12 +10,14 @@ from sqlalchemy import func, select
 
 from newsletter.delivery.letter_reports import look_at_letters
 from newsletter.delivery.preparing import list_identity, sends_to_loopback
+from newsletter.delivery.sender_setup import is_example
 from newsletter.delivery.states import CampaignStatus, DeliveryState
 from newsletter.digest.model import Byline, Digest, Paragraph, Text
 from newsletter.providers.base import Health
 from newsletter.rendering.letter_words import LetterForm
 from newsletter.rendering.letters import render_letter
 from newsletter.rendering.render import render
+from newsletter.rendering.theme import theme_of
 from newsletter.settings import ProviderName, Settings
 from newsletter.storage.database import Database
 from newsletter.storage.schema import current_revision
@@ -24,7 +26,6 @@ from newsletter.storage.tables import campaigns, deliveries, lists
 FREE_BYTES = 200_000_000
 """Below this the disk of the database counts as nearly full."""
 OLDEST_CLOCK = datetime(2026, 1, 1, tzinfo=UTC)
-EXAMPLE_DOMAINS = ("example", "example.org", "example.com", "example.net", "localhost", "invalid")
 
 
 def look_at_settings(settings: Settings) -> list[Health]:
@@ -32,8 +33,7 @@ def look_at_settings(settings: Settings) -> list[Health]:
     general, sender = settings.newsletter, settings.sender
     file = str(settings.file) if settings.file else "no newsletter.toml: defaults"
     secure = urlsplit(general.base_url).scheme == "https" or sends_to_loopback(settings)
-    domain = sender.from_email.rpartition("@")[2].lower()
-    real = not any(domain == e or domain.endswith("." + e) for e in EXAMPLE_DOMAINS)
+    real = not is_example(sender.from_email.rpartition("@")[2].lower())
     return [
         Health("settings", settings.file is not None, file, "newsletter init"),
         Health(
@@ -157,6 +157,13 @@ def look_at_database(database: Database, now: datetime) -> list[Health]:
     return found
 
 
+def sender_addresses(database: Database) -> tuple[str, ...]:
+    """Return the From addresses that single lists have of their own."""
+    with database.read() as connection:
+        own = select(lists.c.from_email).where(lists.c.from_email.is_not(None)).distinct()
+        return tuple(sorted(connection.execute(own).scalars()))
+
+
 def look_at_templates(settings: Settings) -> list[Health]:
     """Render a small digest, and letters, with the operator's templates; raises `TemplateError`.
 
@@ -176,5 +183,5 @@ def look_at_templates(settings: Settings) -> list[Health]:
     identity = list_identity(settings, None)
     content = render(digest, identity, templates=folder)
     for form in LetterForm:
-        render_letter(form, identity, templates=folder)
+        render_letter(form, identity, templates=folder, theme=theme_of(settings.theme))
     return [Health("templates", ok=True, detail=f"{len(content.html):,} characters of HTML")]

@@ -43,6 +43,8 @@ class FreezeRequest:
     """The edition that this is the one campaign of (I8)."""
     waves: Waves | None = None
     """Each reader gets it at that time of their own zone (H6)."""
+    listed: bool = True
+    """Whether the archive names it; the address in `identity` has to fit."""
 
     @property
     def segment_name(self) -> str | None:

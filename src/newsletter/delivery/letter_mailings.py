@@ -20,6 +20,7 @@ from newsletter.providers.base import Envelope, Mailing
 from newsletter.rendering.content import ACTION_URL, PREFERENCES_URL, UNSUBSCRIBE_URL
 from newsletter.rendering.letter_words import LetterForm, speaks
 from newsletter.rendering.letters import NEW_ADDRESS, UNTIL, format_until, render_letter
+from newsletter.rendering.theme import theme_of
 from newsletter.settings import Settings
 from newsletter.storage.database import Database
 from newsletter.storage.tables import installation
@@ -50,6 +51,7 @@ class LetterMaker:
                 identity,
                 templates=self.settings.path(self.settings.newsletter.templates),
                 language=language,
+                theme=theme_of(self.settings.theme),
             )
             self._made[key] = Mailing(
                 NO_CAMPAIGN, content, identity, self._salt(), transactional=True

@@ -1,41 +1,68 @@
 """From a digest file and a list to an email that is checked and ready to freeze.
 
-The one path that `check`, `render`, `test` and `send` share: what is checked is what is sent.
+The one path that `check`, `render`, `preview`, `test`, `send` and editions share: what is checked
+is what is sent. What only a list's readers can tell is added in `preflight`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from newsletter.audience.address import AddressRefused, parse_address
 from newsletter.audience.lists import MailingList
-from newsletter.digest.checks import check
+from newsletter.digest.checks import addresses_in, check
 from newsletter.digest.model import Digest, Finding, Parsed, Severity, plain_text
 from newsletter.digest.parser import load
-from newsletter.errors import ConfigurationError, DeliveryError, Place
+from newsletter.errors import ConfigurationError, DeliveryError, Place, TemplateError
 from newsletter.rendering.checks import check_content
-from newsletter.rendering.content import EmailContent, ListIdentity
+from newsletter.rendering.checks_codes import HEADERS, found
+from newsletter.rendering.checks_headers import check_alignment, check_message
+from newsletter.rendering.content import (
+    PREFERENCES_URL,
+    UNSUBSCRIBE_URL,
+    EmailContent,
+    ListIdentity,
+)
+from newsletter.rendering.mime import MessageTemplate
 from newsletter.rendering.render import render
+from newsletter.rendering.theme import theme_of
 from newsletter.settings import ProviderName, Settings
 
 BUILT_IN_FIELDS = frozenset({"name", "first_name", "email"})
 """Merge fields every subscriber has, possibly empty."""
 
+ArchiveUrl = Callable[[str], str | None]
+"""Returns the public page of a digest by its slug; None: it has none."""
+
+_TOLD_WITH_LINE = frozenset({"heading-level-jump"})
+"""What the digest's author was told with the line, and not again of the HTML made of it."""
+
+_TOKEN = "t" * 120
+_CHECKED_AT = datetime(2000, 1, 1, tzinfo=UTC)
+
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A digest with its email and everything the checks found; `content` is None after an error
-    that keeps it from being rendered at all."""
+    """A digest with its email and everything the checks found.
+
+    `content` is None after an error that keeps it from being rendered at all; `fault` is that error
+    where a template is to blame. What `preflight` read of a list: `readers` counts the active ones,
+    `longest` has the bytes of the longest value of each merge field.
+    """
 
     path: Path
     digest: Digest
     identity: ListIdentity
     content: EmailContent | None
     findings: tuple[Finding, ...]
+    fault: TemplateError | None = None
+    readers: int | None = None
+    longest: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def errors(self) -> int:
@@ -82,36 +109,91 @@ def prepare(
     settings: Settings,
     mailing_list: MailingList | None,
     merge_fields: Collection[str],
+    *,
+    archive_url: ArchiveUrl | None = None,
 ) -> Prepared:
     """Parse, check and render a digest for a list.
 
-    `merge_fields` are the fields the list's subscribers have. Raises `DigestError` when the file
-    cannot be read at all and `TemplateError` when a template is broken; everything else is a
-    finding.
+    `merge_fields` are the fields the list's subscribers have; `archive_url` gives the page that the
+    email leads to. Raises `DigestError` when the file cannot be read at all; everything else is a
+    finding, a broken template too.
     """
     parsed: Parsed = load(path)
+    digest = parsed.digest
     findings = check(parsed, merge_fields=BUILT_IN_FIELDS | set(merge_fields))
     identity = list_identity(settings, mailing_list)
-    content = None
-    if plain_text(parsed.digest.title).strip():
+    if archive_url is not None:
+        identity = replace(identity, archive_url=archive_url(digest.slug))
+    if not plain_text(digest.title).strip():
+        return Prepared(path, digest, identity, None, findings)
+    try:
         content = render(
-            parsed.digest, identity, templates=settings.path(settings.newsletter.templates)
+            digest,
+            identity,
+            templates=settings.path(settings.newsletter.templates),
+            theme=theme_of(settings.theme),
         )
-        findings = (*findings, *check_content(content, identity))
-    return Prepared(path, parsed.digest, identity, content, findings)
+    except TemplateError as fault:
+        return Prepared(path, digest, identity, None, (*findings, _fault_finding(fault)), fault)
+    told = {finding.code for finding in findings} & _TOLD_WITH_LINE
+    more = check_content(content, identity, written=addresses_in(digest))
+    findings += tuple(finding for finding in more if finding.code not in told)
+    findings += tuple(_check_message(content, identity, settings))
+    return Prepared(path, digest, identity, content, findings)
+
+
+def _fault_finding(fault: TemplateError) -> Finding:
+    place = str(fault.where) if fault.where is not None else "template"
+    return found("template-error", fault.problem, fault.fix or "correct the template", place)
+
+
+def _check_message(
+    content: EmailContent, identity: ListIdentity, settings: Settings
+) -> list[Finding]:
+    """Build the message of an imagined reader and look at its bytes.
+
+    A sender's address that is missing or none at all is left to `refuse_unsafe_settings`.
+    """
+    if not _is_address(identity.from_email):
+        return []
+    url = f"{identity.base_url}/u/{_TOKEN}"
+    values = {UNSUBSCRIBE_URL: url, PREFERENCES_URL: f"{identity.base_url}/p/{_TOKEN}"}
+    try:
+        message = MessageTemplate(content, identity, campaign=0, salt="check").build(
+            subscriber=0, address="reader@example.org", name="", values=values, at=_CHECKED_AT
+        )
+    except ValueError as error:
+        fix = "look at the addresses and names in newsletter.toml"
+        return [found("message-structure", f"no message can be made: {error}", fix, HEADERS)]
+    findings = check_message(message, unsubscribe_url=url)
+    if settings.delivery.provider is ProviderName.SMTP:
+        findings += check_alignment(identity.from_email, settings.delivery.smtp.dkim_domain)
+    return findings
+
+
+def _is_address(text: str) -> bool:
+    try:
+        return parse_address(text).text.isascii()
+    except AddressRefused:
+        return False
 
 
 def refuse_unready(prepared: Prepared) -> EmailContent:
     """Return the content of a digest without errors.
 
-    Raises `DeliveryError` that names the first error; `newsletter check` shows them all.
+    Raises `DeliveryError` that names the first error, and `TemplateError` where a template is to
+    blame; `newsletter check` shows them all.
     """
     errors = [f for f in prepared.findings if f.severity is Severity.ERROR]
+    if prepared.fault is not None and len(errors) == 1:
+        raise prepared.fault
     if errors or prepared.content is None:
         first = errors[0]
         more = f" (and {len(errors) - 1} more errors)" if len(errors) > 1 else ""
+        place = f"{first.place}: " if first.place else ""
+        why = f". {first.why.rstrip('.')}" if first.why else ""
         raise DeliveryError(
-            f"{first.problem}{more}",
+            f"{place}{first.problem}{more}{why}",
             where=Place(prepared.path, first.line),
             fix=f"{first.fix}; all findings: newsletter check {prepared.path}",
         )

@@ -30,8 +30,11 @@ def freeze_request(
     segment: Segment | None = None,
     edition: int | None = None,
     waves: Waves | None = None,
+    listed: bool = True,
 ) -> FreezeRequest:
     """Gather what a campaign is made of; `start` None: at once.
+
+    `listed` is what the digest was prepared with: its mails name the page's address.
 
     Raises `DeliveryError` when the digest has errors, `DigestChanged` when its file is another
     one by now than the one that was checked.
@@ -56,6 +59,7 @@ def freeze_request(
         segment=segment,
         edition=edition,
         waves=waves,
+        listed=listed,
     )
 
 

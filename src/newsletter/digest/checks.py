@@ -9,6 +9,12 @@ import difflib
 import re
 from collections.abc import Collection, Iterator, Sequence
 
+from newsletter.digest.checks_links import (
+    check_image,
+    check_link,
+    check_neighbours,
+    check_source_link,
+)
 from newsletter.digest.findings import CODES, Findings, excerpt
 from newsletter.digest.merge_fields import SYSTEM_MERGE_FIELDS, scan
 from newsletter.digest.model import (
@@ -36,7 +42,7 @@ from newsletter.digest.model import (
     plain_text,
 )
 
-__all__ = ["CODES", "LONGEST_WORD", "check", "has_errors"]
+__all__ = ["CODES", "LONGEST_WORD", "addresses_in", "bare_fields", "check", "has_errors"]
 
 LONGEST_WORD = 200
 """Characters without a place to break the line; longer words are told."""
@@ -76,6 +82,30 @@ def check(parsed: Parsed, *, merge_fields: Collection[str]) -> tuple[Finding, ..
 def has_errors(findings: Collection[Finding]) -> bool:
     """Tell whether any finding keeps the digest from being sent."""
     return any(finding.severity is Severity.ERROR for finding in findings)
+
+
+def addresses_in(digest: Digest) -> frozenset[str]:
+    """Return the addresses of every link, image and source that the digest's author wrote."""
+    nodes = [node for inlines, _ in _texts(digest) for node in _walk(inlines, whole=True)]
+    written = {node.url for node in nodes if isinstance(node, Link | Image)}
+    return frozenset(written | {source.url for source in digest.sources if source.url})
+
+
+def bare_fields(digest: Digest) -> dict[str, int | None]:
+    """Return the merge fields that are used without a default, each with its first line.
+
+    The line is None for what stands in the subject or preheader alone.
+    """
+    bare: dict[str, int | None] = {}
+    for inlines, _ in _texts(digest):
+        for node in _walk(inlines):
+            if isinstance(node, MergeField) and node.default is None:
+                bare.setdefault(node.name, node.line)
+    for text in (digest.subject, digest.preheader):
+        for part in scan(text or "", Findings()):
+            if isinstance(part, MergeField) and part.default is None:
+                bare.setdefault(part.name, None)
+    return {name: line for name, line in bare.items() if name not in SYSTEM_MERGE_FIELDS}
 
 
 def _check_head(digest: Digest, findings: Findings) -> None:
@@ -165,6 +195,7 @@ def _check_sources(digest: Digest, findings: Findings) -> None:
                 source.line,
             )
         told.add(source.number)
+        check_source_link(source, findings)
         if source.url is None and source.label:
             findings.add(
                 "source-without-url",
@@ -177,17 +208,15 @@ def _check_sources(digest: Digest, findings: Findings) -> None:
 def _check_inlines(
     inlines: Sequence[Inline], line: int, merge_fields: Collection[str], findings: Findings
 ) -> None:
+    check_neighbours(inlines, line, findings)
     for node in _walk(inlines):
         match node:
             case MergeField():
                 _check_field(node, node.line, merge_fields, findings)
-            case Image(alt="", url=url):
-                findings.add(
-                    "image-without-alt",
-                    f"the image {excerpt(url)} has no alternative text",
-                    "say in words what it shows: ![words](address)",
-                    node.line or line,
-                )
+            case Image():
+                check_image(node, line, findings)
+            case Link():
+                check_link(node, line, findings)
             case Text(text) | Code(text):
                 if word := _LONG_WORD.search(text):
                     findings.add(
@@ -259,13 +288,14 @@ def _block_texts(blocks: Sequence[Block]) -> Iterator[tuple[Sequence[Inline], in
                 pass
 
 
-def _walk(inlines: Sequence[Inline]) -> Iterator[Inline]:
-    """Yield inlines and what is in them; the words of a bare link are no words to break."""
+def _walk(inlines: Sequence[Inline], *, whole: bool = False) -> Iterator[Inline]:
+    """Yield inlines and what is in them; the words of a bare link only when `whole`."""
     for node in inlines:
         yield node
         match node:
             case Link(url=url, children=children):
-                if plain_text(children) != url:
-                    yield from _walk(children)
+                # They are no words to break.
+                if whole or plain_text(children) != url:
+                    yield from _walk(children, whole=whole)
             case Emphasis(children) | Strong(children):
-                yield from _walk(children)
+                yield from _walk(children, whole=whole)

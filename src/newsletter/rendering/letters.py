@@ -32,10 +32,12 @@ from newsletter.rendering.letter_words import (
     spoken,
 )
 from newsletter.rendering.merge import SlotAllocator
-from newsletter.rendering.render import clean_subject
+from newsletter.rendering.render import clean_subject, look, sender_values
+from newsletter.rendering.styles import InlineStyles
 from newsletter.rendering.templates import PREHEADER_PADDING, fill_template, to_html
 from newsletter.rendering.text import COLUMNS, wrap
-from newsletter.rendering.theme import Theme, direction_of, format_date
+from newsletter.rendering.theme import PAPER, Theme
+from newsletter.rendering.words import direction_of, format_date, words_of
 
 TEMPLATE = "letter.mjml.j2"
 
@@ -52,7 +54,12 @@ _BUTTON_FIELD = {
 
 
 def render_letter(
-    form: LetterForm, identity: ListIdentity, *, templates: Path, language: str | None = None
+    form: LetterForm,
+    identity: ListIdentity,
+    *,
+    templates: Path,
+    language: str | None = None,
+    theme: Theme = PAPER,
 ) -> EmailContent:
     """Render a letter for a list, the same for each of its readers.
 
@@ -64,9 +71,10 @@ def render_letter(
     language = language or identity.language
     words, common = letter_words(form, language)
     slots = SlotAllocator(_seed(form, identity, language), _occurrence(identity))
-    draft = _Draft(form, identity, words, common, slots, language)
+    draft = _Draft(form, identity, words, common, slots, language, theme)
     subject = clean_subject(words.subject.format(list=identity.title))
-    html = to_html(fill_template(templates, TEMPLATE, draft.html_values(subject)), name=TEMPLATE)
+    mjml = fill_template(templates, TEMPLATE, draft.html_values(subject), theme=theme.name)
+    html = to_html(mjml, name=TEMPLATE)
     text = draft.text()
     _refuse_without_link(html, draft)
     return EmailContent(
@@ -99,35 +107,34 @@ class _Draft:
     common: CommonWords
     slots: SlotAllocator
     language: str
+    theme: Theme
 
     def html_values(self, subject: str) -> dict[str, object]:
         """Return what the template is filled with; paragraphs are safe HTML."""
         identity, direction = self.identity, direction_of(self.language)
-        theme = Theme()
+        start = "right" if direction == "rtl" else "left"
+        styles = InlineStyles(self.theme, start, spaced=words_of(self.language).spaced)
         leaving = self._tag(UNSUBSCRIBE_URL, SlotContext.HTML) if self._may_leave else ""
         return {
+            **look(self.theme, styles, identity),
             "language": self.language,
             "direction": direction,
-            "start": "right" if direction == "rtl" else "left",
+            "start": start,
             "spoken": self._spoken_mark(),
-            "theme": theme,
             "words": self.common,
             "subject": subject,
             "preheader": self.words.preheader,
             "preheader_padding": PREHEADER_PADDING,
-            "masthead": identity.title,
             "title": self.words.title,
-            "before": [self._markup(paragraph, theme) for paragraph in self.words.before],
+            "before": [self._markup(paragraph, styles) for paragraph in self.words.before],
             "button": self.words.button,
             "button_url": self.button_url(SlotContext.HTML),
-            "until": self._markup(self.common.until, theme) if self._ends else "",
-            "after": [self._markup(paragraph, theme) for paragraph in self.words.after],
+            "until": self._markup(self.common.until, styles) if self._ends else "",
+            "after": [self._markup(paragraph, styles) for paragraph in self.words.after],
             "unsubscribe": self.common.unsubscribe.format(list=identity.title),
             "unsubscribe_url": leaving,
             "reason": self.words.reason.format(list=identity.title),
-            "sender": identity.from_name or identity.title,
-            "postal_address": " ".join(identity.postal_address.split()),
-            "contact": identity.contact or "",
+            **sender_values(identity),
         }
 
     def text(self) -> str:
@@ -179,9 +186,9 @@ class _Draft:
     def _tag(self, field: str, context: SlotContext) -> str:
         return self.slots.tag(field, "", context)
 
-    def _markup(self, words: str, theme: Theme) -> Markup:
-        contact = Markup('<a href="mailto:{0}" style="color:{1};">{0}</a>').format(
-            self._contact, theme.link
+    def _markup(self, words: str, styles: InlineStyles) -> Markup:
+        contact = Markup('<a href="mailto:{0}"{1}>{0}</a>').format(
+            self._contact, styles.attribute("link")
         )
         return escape(words).format(
             list=self.identity.title,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from html.parser import HTMLParser
+import re
 
 from newsletter.errors import Place, TemplateError
 
@@ -60,49 +60,77 @@ _FREE = frozenset({"mj-text", "mj-raw", "mj-button", "mj-table", "mj-style", "mj
 """Inside these stands HTML."""
 
 
-class _TagReader(HTMLParser):
-    def __init__(self, name: str) -> None:
-        super().__init__(convert_charrefs=True)
-        self._name = name
-        self._open: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        inside = next((t for t in reversed(self._open) if t.startswith("mj")), "")
-        if tag.startswith("mj"):
-            self._check(tag, [name for name, _ in attrs], inside)
-            self._open.append(tag)
-        elif inside not in _FREE:
-            raise self._refused(f"<{tag}> stands where MJML takes only its own tags")
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.handle_starttag(tag, attrs)
-        if tag.startswith("mj"):
-            self._open.pop()
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag.startswith("mj"):
-            if not self._open or self._open[-1] != tag:
-                raise self._refused(f"</{tag}> closes what is not open")
-            self._open.pop()
-
-    def _check(self, tag: str, attributes: list[str], inside: str) -> None:
-        if inside != "mj-attributes" and tag not in ALLOWED:
-            raise self._refused(f"MJML has no tag <{tag}>")
-        allowed = ALLOWED.get(tag)
-        for attribute in attributes:
-            if allowed is not None and attribute not in allowed:
-                raise self._refused(f"<{tag}> has no attribute '{attribute}'")
-
-    def _refused(self, problem: str) -> TemplateError:
-        return TemplateError(
-            problem,
-            where=Place(self._name),
-            fix=f"correct the template (line {self.getpos()[0]} of what it renders to)",
-        )
+_TAG = re.compile(
+    r"<!--.*?-->|<(/?)(mj[a-z0-9-]*)((?:[^<>\"']++|\"[^\"]*\"|'[^']*')*+)>",
+    re.IGNORECASE | re.DOTALL,
+)
+_ATTRIBUTE = re.compile(r"([^\s=\"'/<>]+)(?:\s*=\s*(?:\"[^\"]*\"|'[^']*'|[^\s\"'<>]+))?")
+_OTHER = re.compile(r"<([A-Za-z][\w-]*)")
 
 
 def refuse_unknown_tags(mjml: str, *, name: str) -> None:
-    """Raise `TemplateError` for a tag or attribute that MJML does not know, or a wrong nesting."""
-    reader = _TagReader(name)
-    reader.feed(mjml)
-    reader.close()
+    """Raise `TemplateError` for a tag or attribute that MJML does not know, or a wrong nesting.
+
+    Only MJML's own tags are read, and what stands between them where MJML takes no HTML: a digest
+    is long, its skeleton is not.
+    """
+    _Skeleton(mjml, name).check()
+
+
+class _Skeleton:
+    """MJML's own tags of a filled template, one after the other."""
+
+    def __init__(self, mjml: str, name: str) -> None:
+        self._mjml = mjml
+        self._name = name
+        self._open: list[str] = []
+
+    def check(self) -> None:
+        behind = 0
+        for found in _TAG.finditer(self._mjml):
+            self._check_between(behind, found.start())
+            behind = found.end()
+            if found[2] is None:
+                continue
+            tag = found[2].lower()
+            if found[1]:
+                self._close(tag, found.start())
+            else:
+                self._begin(tag, found[3], found.start())
+        self._check_between(behind, len(self._mjml))
+        if self._open:
+            raise self._refused(f"<{self._open[-1]}> is not closed", len(self._mjml))
+
+    def _begin(self, tag: str, rest: str, at: int) -> None:
+        inside = self._open[-1] if self._open else ""
+        if inside != "mj-attributes" and tag not in ALLOWED:
+            raise self._refused(f"MJML has no tag <{tag}>", at)
+        allowed = ALLOWED.get(tag)
+        for attribute in _ATTRIBUTE.findall(rest):
+            if allowed is not None and attribute.lower() not in allowed:
+                raise self._refused(f"<{tag}> has no attribute '{attribute}'", at)
+        if not rest.rstrip().endswith("/"):
+            self._open.append(tag)
+
+    def _close(self, tag: str, at: int) -> None:
+        if not self._open or self._open[-1] != tag:
+            raise self._refused(f"</{tag}> closes what is not open", at)
+        self._open.pop()
+
+    def _check_between(self, start: int, end: int) -> None:
+        inside = self._open[-1] if self._open else ""
+        if inside in _FREE:
+            return
+        other = _OTHER.search(self._mjml, start, end)
+        if other:
+            raise self._refused(
+                f"<{other[1].lower()}> stands where MJML takes only its own tags", other.start()
+            )
+
+    def _refused(self, problem: str, at: int) -> TemplateError:
+        line = self._mjml.count("\n", 0, at) + 1
+        return TemplateError(
+            problem,
+            where=Place(self._name),
+            fix=f"correct the template (line {line} of what it renders to)",
+        )

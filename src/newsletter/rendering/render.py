@@ -7,8 +7,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 
-from markupsafe import Markup
-
 from newsletter.digest.model import (
     Digest,
     Inline,
@@ -27,16 +25,21 @@ from newsletter.rendering.content import (
 )
 from newsletter.rendering.html import HtmlWriter
 from newsletter.rendering.merge import SlotAllocator, clean_value
+from newsletter.rendering.outline import Outline, outline_of
+from newsletter.rendering.styles import InlineStyles, dark_rules, word_font
 from newsletter.rendering.templates import PREHEADER_PADDING, fill_template, to_html
 from newsletter.rendering.text import TextWriter
-from newsletter.rendering.theme import Theme, direction_of, format_date, words_of
+from newsletter.rendering.theme import PAPER, Theme
+from newsletter.rendering.words import direction_of, format_date, words_of
 
 TEMPLATE = "digest.mjml.j2"
 PREHEADER_MOST = 110
 PREHEADER_LEAST = 40
 
 
-def render(digest: Digest, identity: ListIdentity, *, templates: Path) -> EmailContent:
+def render(
+    digest: Digest, identity: ListIdentity, *, templates: Path, theme: Theme = PAPER
+) -> EmailContent:
     """Render a digest for a list, with slots where merge values go.
 
     `templates` is the operator's folder; files it lacks are the program's. Raises `TemplateError`
@@ -44,67 +47,134 @@ def render(digest: Digest, identity: ListIdentity, *, templates: Path) -> EmailC
     """
     language = digest.language or identity.language
     direction = direction_of(language)
-    words, theme = words_of(language), Theme()
+    words = words_of(language)
     start = "right" if direction == "rtl" else "left"
     slots = SlotAllocator(digest.content_hash, _occurrence(digest, identity))
     subject = _header(digest.subject, digest.title, slots)
     preheader = digest.preheader or _preheader(digest)
-    html = HtmlWriter(slots, digest.sources, theme, words, start=start)
-    day = digest.byline.day
+    styles = InlineStyles(theme, start, spaced=words.spaced)
+    html = HtmlWriter(slots, digest.sources, styles, words, start=start)
+    outline = outline_of(digest)
     mjml = fill_template(
         templates,
         TEMPLATE,
         {
+            **look(theme, styles, identity),
             "language": language,
             "direction": direction,
             "start": start,
-            "theme": theme,
             "words": words,
             "subject": plain_text(digest.title),
             "preheader": preheader,
             "preheader_padding": PREHEADER_PADDING,
-            "masthead": identity.title,
-            "date": format_date(day, language) if day else "",
-            "iso_date": day.isoformat() if day else "",
-            "title": html.heading(1, digest.title),
-            "author": digest.byline.author or "",
-            "lede": html.blocks(digest.lede),
-            "sections": [_section(section, html) for section in digest.sections],
-            "sources": html.sources(digest.sources),
+            **_facts(digest, outline, language, theme),
+            **_body(digest, html),
+            "contents": _contents(outline, html, theme),
+            **sender_values(identity),
             "reason": identity.reason or "",
-            "sender": identity.from_name or identity.title,
-            "postal_address": " ".join(identity.postal_address.split()),
-            "contact": identity.contact or "",
             "preferences_url": slots.tag(PREFERENCES_URL, "", SlotContext.HTML),
             "unsubscribe_url": slots.tag(UNSUBSCRIBE_URL, "", SlotContext.HTML),
             "archive_url": identity.archive_url or "",
         },
+        theme=theme.name,
     )
-    text = TextWriter(slots, digest.sources, words).write(digest, identity, language=language)
+    text = TextWriter(
+        slots,
+        digest.sources,
+        words,
+        contents_from=theme.contents_from,
+        reading_time=theme.reading_time,
+        masthead=theme.masthead,
+    )
     return EmailContent(
         subject=subject,
         preheader=preheader,
         html=to_html(mjml, name=TEMPLATE),
-        text=text,
+        text=text.write(digest, identity, language=language, outline=outline),
         slots=slots.slots,
         language=language,
         direction=direction,
     )
 
 
+def look(theme: Theme, styles: InlineStyles, identity: ListIdentity) -> dict[str, object]:
+    """Return what every template needs of a theme: its values, styles by role, the name on top."""
+    return {
+        "theme": theme,
+        "style": styles.attributes,
+        "dark_rules": dark_rules(theme),
+        "word_font": word_font(theme.body_font, "Arial"),
+        "masthead": theme.masthead or identity.title,
+    }
+
+
+def sender_values(identity: ListIdentity) -> dict[str, object]:
+    """Return who sends a mail, as the foot of every template names them (B7)."""
+    return {
+        "sender": identity.from_name or identity.title,
+        "postal_address": " ".join(identity.postal_address.split()),
+        "contact": identity.contact or "",
+    }
+
+
+def _facts(digest: Digest, outline: Outline, language: str, theme: Theme) -> dict[str, object]:
+    """Return the line under the masthead: the date, how long it takes, how many stories."""
+    day, words = digest.byline.day, words_of(language)
+    facts = [words.minutes(outline.minutes)] if theme.reading_time else []
+    if outline.stories > 1:
+        facts.append(words.stories(outline.stories))
+    return {
+        "date": format_date(day, language) if day else "",
+        "iso_date": day.isoformat() if day else "",
+        # No line breaks inside of a fact.
+        "facts": [fact.replace(" ", "\N{NO-BREAK SPACE}") for fact in facts],
+        "author": digest.byline.author or "",
+    }
+
+
+def _body(digest: Digest, html: HtmlWriter) -> dict[str, object]:
+    """Return the digest's own words in reading order, which the headings are counted by."""
+    return {
+        "title": html.heading(1, digest.title),
+        "lede": html.blocks(digest.lede, boxed=True),
+        "sections": [_section(section, html) for section in digest.sections],
+        "sources": html.sources(digest.sources),
+    }
+
+
+def _contents(outline: Outline, html: HtmlWriter, theme: Theme) -> list[dict[str, object]]:
+    """Return the table of contents by section; empty where there are few stories."""
+    if not outline.shows_contents(theme.contents_from):
+        return []
+    one = len(outline.entries) == 1
+    return [
+        {
+            "title": "" if one else html.label(group.title or ()),
+            "stories": [
+                {"anchor": entry.anchor, "title": html.label(entry.title)}
+                for entry in group.stories
+            ],
+        }
+        for group in outline.entries
+    ]
+
+
 def _section(section: Section, html: HtmlWriter) -> dict[str, object]:
     return {
         "title": html.heading(2, section.title, anchor=section.anchor) if section.title else "",
         "body": html.blocks(section.blocks),
-        "stories": [_story(story, html) for story in section.stories],
+        "stories": [
+            _story(story, html, position) for position, story in enumerate(section.stories)
+        ],
     }
 
 
-def _story(story: Story, html: HtmlWriter) -> dict[str, Markup]:
+def _story(story: Story, html: HtmlWriter, position: int) -> dict[str, object]:
     return {
         "title": html.heading(3, story.title, anchor=story.anchor),
         "body": html.blocks(story.blocks),
         "why": html.blocks(story.why_it_matters, boxed=True),
+        "first": position == 0,
     }
 
 

@@ -6,6 +6,8 @@ What goes into a template is made elsewhere: of a digest in `render`, of a lette
 from __future__ import annotations
 
 import functools
+import re
+import unicodedata
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -21,17 +23,25 @@ from newsletter.resources import bundled
 PREHEADER_PADDING = Markup("&#847;&#8199;&#65279;") * 60
 """Blank to the eye, and not folded away by clients: keeps body text out of the preview line."""
 
+_TAG = re.compile(r"<[A-Za-z][^<>\\\n\r\t\u0080-\U0010ffff]*+[^<>]++>|<mj-title>[^<]*+</mj-title>")
+_VALUE = re.compile(r'"[^"]*"|>[^<]+<')
+"""An attribute's value, or the words of the title, which become one."""
+
+_ODD = re.compile(r"[\\\n\r\t\u0080-\U0010ffff]")
+
 _FIX = "correct the line; templates/email/README.md says what may be used"
 
 
-def fill_template(folder: Path, name: str, values: Mapping[str, object]) -> str:
+def fill_template(
+    folder: Path, name: str, values: Mapping[str, object], *, theme: str = "paper"
+) -> str:
     """Return a template's MJML; values are escaped unless they are `Markup`.
 
-    `folder` is the operator's; files it lacks are the program's. Raises `TemplateError` with the
-    template's own line.
+    `folder` is the operator's; files it lacks are the program's. In both, a file under
+    `themes/THEME/` wins over its namesake. Raises `TemplateError` with the template's own line.
     """
     try:
-        return _environment(folder).get_template(name).render(values)
+        return _environment(folder, theme).get_template(name).render(values)
     except jinja2.TemplateSyntaxError as error:
         raise TemplateError(
             f"the template does not parse: {error.message}",
@@ -52,7 +62,7 @@ def to_html(mjml: str, *, name: str) -> str:
     refuse_unknown_tags(mjml, name=name)
     try:
         # Without this, MJML fetches a web font for every family it knows (A9).
-        return mjml2html(mjml, fonts={})
+        return mjml2html(_guarded(mjml), fonts={})
     except ValueError as error:
         raise TemplateError(
             f"MJML refuses what the template makes: {error}",
@@ -61,9 +71,30 @@ def to_html(mjml: str, *, name: str) -> str:
         ) from None
 
 
+def _guarded(mjml: str) -> str:
+    """Write as references what MJML would spell out in attributes: an accent as `\\u{301}`.
+
+    It does so to all that joins, breaks or is not seen, and to backslashes: in the words of an
+    alternative text, a label, the title.
+    """
+    return _TAG.sub(lambda tag: _VALUE.sub(_referenced, tag[0]), mjml)
+
+
+def _referenced(value: re.Match[str]) -> str:
+    return _ODD.sub(_reference, value[0])
+
+
+def _reference(found: re.Match[str]) -> str:
+    character = found[0]
+    kind = unicodedata.category(character)
+    spelled_out = character.isascii() or kind[0] in "MCZ" or kind in ("Lm", "Sk")
+    return f"&#{ord(character)};" if spelled_out else character
+
+
 @functools.lru_cache(maxsize=8)
-def _environment(folder: Path) -> SandboxedEnvironment:
-    folders = [str(folder), str(bundled("templates/email"))]
+def _environment(folder: Path, theme: str) -> SandboxedEnvironment:
+    roots = (folder, bundled("templates/email"))
+    folders = [part for root in roots for part in (root / "themes" / theme, root)]
     return SandboxedEnvironment(
         loader=jinja2.FileSystemLoader(folders),
         autoescape=True,

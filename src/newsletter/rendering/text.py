@@ -1,228 +1,211 @@
-"""The text part, written from the digest and not from its HTML (A8): it reads well aloud."""
+"""The text part, written from the digest and not from its HTML (A8): it reads well aloud.
+
+What stands where is decided here: masthead, title, contents, stories, sources, foot. Paragraphs
+and lists are those of `text_blocks`, words and links of `text_running`, lines of `text_lines`.
+"""
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections.abc import Iterator, Sequence
-from datetime import date
 
-from newsletter.digest.model import (
-    Block,
-    Citation,
-    Code,
-    CodeBlock,
-    Digest,
-    Emphasis,
-    Heading,
-    Image,
-    Inline,
-    LineBreak,
-    Link,
-    ListBlock,
-    MergeField,
-    Paragraph,
-    Quote,
-    Rule,
-    Source,
-    Strong,
-    Table,
-    Text,
-)
-from newsletter.rendering.content import (
-    PREFERENCES_URL,
-    UNSUBSCRIBE_URL,
-    ListIdentity,
-    SlotContext,
-)
+from newsletter.digest.model import Block, Digest, Paragraph, Section, Source, Text
+from newsletter.rendering.content import PREFERENCES_URL, UNSUBSCRIBE_URL, ListIdentity
 from newsletter.rendering.merge import SlotAllocator
-from newsletter.rendering.theme import Words, format_date
+from newsletter.rendering.outline import Outline, outline_of
+from newsletter.rendering.text_blocks import BlockText
+from newsletter.rendering.text_lines import (
+    COLUMNS,
+    columns,
+    finished,
+    indented,
+    underlined,
+    wrap,
+)
+from newsletter.rendering.text_running import Links, RunningText, uncited
+from newsletter.rendering.words import Words, direction_of, format_date
 
-COLUMNS = 72
-"""Width of the text; the rule asks for at most 76."""
-SLOT_WIDTH = 16
-"""What a merge value is taken to be wide when lines are broken before it is known."""
+__all__ = ["COLUMNS", "TextWriter", "columns", "wrap"]
 
-_SLOT = re.compile(r"slot[0-9a-f]{10}x\d{4}x")
+CONTENTS_FROM = 4
+"""How many stories a digest has at least when it opens with a list of them."""
+
+_WHY = "»   "
+_IMAGE = {
+    "en": "Image",
+    "de": "Bild",
+    "fr": "Image",
+    "es": "Imagen",
+    "it": "Immagine",
+    "pt": "Imagem",
+    "nl": "Afbeelding",
+    "pl": "Obraz",
+    "ar": "صورة",
+    "he": "תמונה",
+    "ja": "画像",
+}
 
 
 class TextWriter:
-    """Writes the text part of one digest."""
+    """Writes the text part of one digest.
 
-    def __init__(self, slots: SlotAllocator, sources: Sequence[Source], words: Words) -> None:
+    `contents_from`, `reading_time` and `masthead` are the theme's: from how many stories on there
+    are contents (0: never), and what stands on top instead of the list's name.
+    """
+
+    def __init__(
+        self,
+        slots: SlotAllocator,
+        sources: Sequence[Source],
+        words: Words,
+        *,
+        contents_from: int = CONTENTS_FROM,
+        reading_time: bool = True,
+        masthead: str = "",
+    ) -> None:
         self._slots = slots
         self._numbers = {source.number: n for n, source in enumerate(sources, start=1)}
         self._words = words
+        self._contents_from = contents_from
+        self._reading_time = reading_time
+        self._masthead = masthead
 
-    def write(self, digest: Digest, identity: ListIdentity, *, language: str) -> str:
-        """Return the whole text part, with `\\n` line ends."""
-        day: date | None = digest.byline.day
-        head = [identity.title] + ([format_date(day, language)] if day else [])
-        title = self._inlines(digest.title)
-        parts = [" · ".join(head), wrap(_capitals(title))]
+    def write(
+        self,
+        digest: Digest,
+        identity: ListIdentity,
+        *,
+        language: str,
+        outline: Outline | None = None,
+    ) -> str:
+        """Return the whole text part, with `\\n` line ends and lines of at most `COLUMNS`.
+
+        Longer are only URLs, code and words that cannot be broken. `outline` spares making it
+        anew.
+        """
+        outline = outline or outline_of(digest)
+        image = _IMAGE.get(self._words.language, _IMAGE["en"])
+        running = RunningText(self._slots, self._numbers, image, direction_of(language))
+        parts = _Parts(self._words, running)
+        facts = [format_date(digest.byline.day, language)] if digest.byline.day else []
+        if self._reading_time:
+            facts.append(self._words.minutes(outline.minutes))
+        if outline.stories > 1:
+            facts.append(self._words.stories(outline.stories))
+        numbered = outline.shows_contents(self._contents_from)
+        whole = [
+            parts.masthead(self._masthead or identity.title, facts, identity.archive_url),
+            *parts.opening(digest),
+            *(parts.contents(outline) if numbered else ()),
+            *parts.sections(digest.sections, numbered=numbered),
+            *parts.sources(digest.sources),
+            parts.foot(identity),
+        ]
+        return finished("\n\n".join(part for part in whole if part) + "\n", running.direction)
+
+
+class _Parts:
+    """The parts from top to bottom; one that begins with a line break has more air above it."""
+
+    def __init__(self, words: Words, running: RunningText) -> None:
+        self._words = words
+        self._running = running
+        self._blocks = BlockText(running)
+
+    def masthead(self, title: str, facts: Sequence[str], archive_url: str | None) -> str:
+        """Return what the mail is, of when, how long, and where to read it online."""
+        lines = [wrap(title), wrap(" · ".join(facts))]
+        if archive_url:
+            lines += self._running.address(self._words.read_online, archive_url, COLUMNS)
+        return "\n".join(line for line in lines if line)
+
+    def opening(self, digest: Digest) -> Iterator[str]:
+        """Yield the title, the author and the lede."""
+        links: Links = {}
+        title = self._running.inlines(digest.title, links)
+        if heading := underlined(title, "=", above=True):
+            yield "\n" + heading
+        yield "\n".join(self._running.addresses(links, COLUMNS))
         if digest.byline.author:
-            parts.append(f"{self._words.by} {digest.byline.author}")
-        parts += self._blocks(digest.lede)
-        for section in digest.sections:
-            if section.title:
-                parts.append(_underlined(self._inlines(section.title), "="))
-            parts += self._blocks(section.blocks)
+            yield wrap(f"{self._words.by} {digest.byline.author}")
+        yield from self._blocks.blocks(digest.lede)
+
+    def contents(self, outline: Outline) -> Iterator[str]:
+        """Yield the stories' titles with their numbers, below their sections where several are."""
+        yield "\n" + underlined(self._words.contents, "=")
+        grouped = sum(group.title is not None for group in outline.entries) > 1
+        room = len(f"{outline.stories}. ")
+        inset = "  " if grouped else ""
+        number = 0
+        for group in outline.entries:
+            lines = []
+            if grouped and group.title:
+                lines.append(wrap(self._running.inlines(uncited(group.title), {})))
+            for entry in group.stories:
+                number += 1
+                mark = inset + f"{number}. ".rjust(room)
+                title = self._running.inlines(uncited(entry.title), {})
+                lines.append(indented(wrap(title, COLUMNS - len(mark)), mark, " " * len(mark)))
+            yield "\n".join(lines)
+
+    def sections(self, sections: Sequence[Section], *, numbered: bool) -> Iterator[str]:
+        """Yield all sections with their stories, numbered throughout where there are contents."""
+        number = 0
+        for section in sections:
+            close = False
+            if section.title and (heading := self._blocks.heading(section.title, "=")):
+                yield "\n" + heading
+                close = not section.blocks
+            yield from self._blocks.blocks(section.blocks)
             for story in section.stories:
-                parts.append(_underlined(self._inlines(story.title), "-"))
-                parts += self._blocks(story.blocks)
+                number += 1
+                mark = f"{number}. " if numbered else ""
+                if heading := self._blocks.heading(story.title, "-", mark=mark):
+                    yield heading if close else f"\n{heading}"
+                yield from self._blocks.blocks(story.blocks)
                 if story.why_it_matters:
-                    parts += self._why(story.why_it_matters)
-        if digest.sources:
-            parts.append(_underlined(self._words.sources, "="))
-            parts.append("\n".join(self._sources(digest.sources)))
-        parts.append(self._footer(identity))
-        return "\n\n".join(part for part in parts if part) + "\n"
+                    yield from self._why(story.why_it_matters)
+                close = False
 
     def _why(self, blocks: Sequence[Block]) -> Iterator[str]:
         first, *rest = blocks
-        label = f"{self._words.why}: "
+        width = COLUMNS - len(_WHY)
+        label = f"{self._words.why}:"
         if isinstance(first, Paragraph):
-            yield _indent(wrap(label + self._inlines(first.children), COLUMNS - 4), ">>  ", "    ")
+            text = self._running.paragraph((Text(f"{label} "), *first.children), width)
+            yield indented(text, _WHY, " " * len(_WHY))
         else:
-            yield ">>  " + label.strip()
+            yield _WHY + label
             rest = list(blocks)
-        for text in self._blocks(rest, COLUMNS - 4):
-            yield _indent(text, "    ")
+        for text in self._blocks.blocks(rest, width):
+            yield indented(text, " " * len(_WHY))
 
-    def _blocks(self, blocks: Sequence[Block], width: int = COLUMNS) -> list[str]:
-        return [text for block in blocks if (text := self._block(block, max(width, 20)))]
-
-    def _block(self, block: Block, width: int) -> str:
-        match block:
-            case Paragraph(children):
-                return wrap(self._inlines(children), width)
-            case Heading(_, children):
-                return wrap(self._inlines(children), width)
-            case Quote(blocks):
-                return _indent("\n\n".join(self._blocks(blocks, width - 2)), "| ")
-            case CodeBlock(text):
-                return _indent(text.rstrip("\n"), "    ")
-            case ListBlock():
-                return self._list(block, width)
-            case Table():
-                return self._table(block, width)
-            case Rule():
-                return "* * *"
-
-    def _list(self, block: ListBlock, width: int) -> str:
-        items = []
-        for number, item in enumerate(block.items, start=block.start):
-            mark = f"{number}. " if block.ordered else "• "
-            text = "\n".join(self._blocks(item, width - len(mark)))
-            items.append(_indent(text, mark, " " * len(mark)))
-        return "\n".join(items)
-
-    def _table(self, table: Table, width: int) -> str:
-        """Set each row as `header: cell`, which reads aloud and fits any width."""
-        names = [self._inlines(cell) for cell in table.header]
-        rows = []
-        for row in table.rows:
-            cells = [
-                wrap(f"{name}: {self._inlines(cell)}" if name else self._inlines(cell), width - 2)
-                for name, cell in zip(names, row, strict=False)
-            ]
-            rows.append(_indent("\n".join(cells), "• ", "  "))
-        return "\n".join(rows)
-
-    def _inlines(self, inlines: Sequence[Inline]) -> str:
-        return "".join(self._inline(node) for node in inlines)
-
-    def _inline(self, node: Inline) -> str:
-        match node:
-            case Text(text) | Code(text):
-                return text
-            case Emphasis(children) | Strong(children):
-                return self._inlines(children)
-            case Link(url, children):
-                words = self._inlines(children)
-                shown = url.removeprefix("mailto:")
-                return shown if words in (url, shown) else f"{words} <{shown}>"
-            case Image(url, alt):
-                return f"[{alt}] <{url}>" if alt else ""
-            case Citation(number):
-                return f"[{self._numbers.get(number, number)}]"
-            case MergeField(name, default):
-                return self._slots.tag(name, default or "", SlotContext.TEXT)
-            case LineBreak():
-                return "\n"
-
-    def _sources(self, sources: Sequence[Source]) -> Iterator[str]:
+    def sources(self, sources: Sequence[Source]) -> Iterator[str]:
+        """Yield the numbered sources, the address of each on a line of its own."""
+        if not sources:
+            return
+        yield "\n" + underlined(self._words.sources, "=")
+        room = len(f"[{len(sources)}] ")
+        lines = []
         for number, source in enumerate(sources, start=1):
-            mark = f"[{number}] "
             words = source.label + (f" — {source.note}" if source.note else "")
-            yield _indent(wrap(words, COLUMNS - len(mark)), mark, " " * len(mark))
+            mark = f"[{number}] ".ljust(room)
+            lines.append(indented(wrap(words, COLUMNS - room), mark, " " * room))
             if source.url and source.url != source.label:
-                yield " " * len(mark) + source.url
+                lines.append(" " * room + source.url.removeprefix("mailto:"))
+        yield "\n".join(lines)
 
-    def _footer(self, identity: ListIdentity) -> str:
-        def link(words: str, field: str) -> str:
-            return f"{words}:\n{self._slots.tag(field, '', SlotContext.TEXT)}"
-
-        lines = ["-" * COLUMNS]
-        if identity.reason:
-            lines.append(wrap(identity.reason))
-        about = [identity.from_name or identity.title, identity.postal_address, identity.contact]
-        lines.append(wrap(" · ".join(" ".join(part.split()) for part in about if part)))
-        lines.append(link(self._words.preferences, PREFERENCES_URL))
-        lines.append(link(self._words.unsubscribe, UNSUBSCRIBE_URL))
-        if identity.archive_url:
-            lines.append(f"{self._words.archive}:\n{identity.archive_url}")
-        return "\n".join(lines)
-
-
-def wrap(text: str, width: int = COLUMNS) -> str:
-    """Return a text on lines of at most `width` columns; words (so URLs too) are never broken."""
-    lines: list[str] = []
-    for paragraph in text.split("\n"):
-        line, used = "", 0
-        for word in paragraph.split():
-            size = columns(word)
-            if line and used + 1 + size > width:
-                lines.append(line)
-                line, used = word, size
-            else:
-                line, used = (f"{line} {word}", used + 1 + size) if line else (word, size)
-        lines.append(line)
-    return "\n".join(lines).strip("\n")
-
-
-def columns(text: str) -> int:
-    """Return how many columns a word takes: wide characters two, marks none, a slot its guess."""
-    plain, slots = _SLOT.subn("", text)
-    if plain.isascii():
-        return len(plain) + slots * SLOT_WIDTH
-    wide = sum(
-        0
-        if unicodedata.combining(c) or unicodedata.category(c) in ("Cf", "Me", "Mn")
-        else 2
-        if unicodedata.east_asian_width(c) in ("W", "F")
-        else 1
-        for c in plain
-    )
-    return wide + slots * SLOT_WIDTH
-
-
-def _capitals(text: str) -> str:
-    """Return a text in capitals, slot tags left as they are."""
-    tags = _SLOT.findall(text)
-    words = [part.upper() for part in _SLOT.split(text)]
-    return "".join(word + tag for word, tag in zip(words, [*tags, ""], strict=True))
-
-
-def _underlined(text: str, sign: str) -> str:
-    wrapped = wrap(text)
-    longest = max((columns(line) for line in wrapped.split("\n")), default=0)
-    return f"{wrapped}\n{sign * min(longest, COLUMNS)}"
-
-
-def _indent(text: str, first: str, others: str | None = None) -> str:
-    rest = first if others is None else others
-    return "\n".join(
-        ((first if number == 0 else rest) + line).rstrip()
-        for number, line in enumerate(text.split("\n"))
-    )
+    def foot(self, identity: ListIdentity) -> str:
+        """Return why the reader gets it, how to change that, and who sends it (B7)."""
+        about = (identity.from_name or identity.title, identity.postal_address)
+        sender = wrap(" · ".join(" ".join(part.split()) for part in about if part))
+        links = {
+            self._words.preferences: self._running.tag(PREFERENCES_URL),
+            self._words.unsubscribe: self._running.tag(UNSUBSCRIBE_URL),
+            self._words.read_online: identity.archive_url,
+        }
+        parts = [
+            wrap(identity.reason or ""),
+            *(f"{words}:\n{address}" for words, address in links.items() if address),
+            "\n".join(filter(None, [sender, identity.contact])),
+        ]
+        return f"\n{'-' * COLUMNS}\n" + "\n\n".join(part for part in parts if part)

@@ -12,12 +12,17 @@ from datetime import datetime
 
 from sqlalchemy import Connection, select
 
-from newsletter.audience.eligibility import merge_field_names
-from newsletter.audience.lists import get_list
+from newsletter.audience.lists import MailingList, get_list
 from newsletter.audience.segments import get_segment
 from newsletter.delivery.campaigns import freeze
 from newsletter.delivery.freeze_request import FreezeRequest, Waves
-from newsletter.delivery.preparing import Prepared, prepare, refuse_unready, refuse_unsafe_settings
+from newsletter.delivery.preflight import prepare_for_list
+from newsletter.delivery.preparing import (
+    ArchiveUrl,
+    Prepared,
+    refuse_unready,
+    refuse_unsafe_settings,
+)
 from newsletter.delivery.requests import DigestChanged, freeze_request
 from newsletter.errors import Place
 from newsletter.schedule.choosing import Chosen
@@ -34,13 +39,17 @@ Settle = Callable[[Connection, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Firing:
-    """What fires editions; `settings` say where digests, templates and senders are."""
+    """What fires editions; `settings` say where digests, templates and senders are.
+
+    `archive_url` makes what leads to a digest's public page; None: mails lead to none.
+    """
 
     database: Database
     settings: Settings
+    archive_url: Callable[[MailingList], ArchiveUrl] | None = None
 
     def check(self, schedule: Schedule, chosen: Chosen) -> Prepared:
-        """Render the very revision that was chosen, and check it with its list and settings.
+        """Render the very revision that was chosen, and check it with its readers and settings.
 
         Raises `DeliveryError` with the first error, `DigestChanged` for a file that is another one
         now, `ConfigurationError` for settings with which nothing may leave, `AudienceError` for a
@@ -48,10 +57,12 @@ class Firing:
         """
         with self.database.read() as connection:
             mailing_list = get_list(connection, schedule.list_name)
-            fields = merge_field_names(connection, mailing_list.id)
             if schedule.segment:
                 get_segment(connection, schedule.segment)
-        prepared = prepare(chosen.path, self.settings, mailing_list, fields)
+            page = self.archive_url(mailing_list) if self.archive_url else None
+            prepared = prepare_for_list(
+                connection, chosen.path, self.settings, mailing_list, archive_url=page
+            )
         if prepared.digest.content_hash != chosen.content_hash:
             raise DigestChanged(
                 "the digest was changed while it was being checked", where=Place(chosen.path)

@@ -14,15 +14,17 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, select
 
-from newsletter.audience.eligibility import count_selected, freeze_selection, merge_field_names
+from newsletter.audience.eligibility import count_selected, freeze_selection
 from newsletter.audience.lists import MailingList, get_list
 from newsletter.audience.segment_sql import segment_filter
 from newsletter.audience.segments import get_segment
 from newsletter.audience.tokens import Purpose, TokenClaims, TokenSigner
 from newsletter.clock import Clock
 from newsletter.delivery.alerts import Alert, AlertKind, raise_alert
-from newsletter.delivery.preparing import Prepared, prepare
+from newsletter.delivery.preflight import prepare_for_list
+from newsletter.delivery.preparing import Prepared
 from newsletter.digest.library import find_digest
+from newsletter.digest.model import Finding
 from newsletter.errors import AudienceError, NewsletterError
 from newsletter.logs import get_logger
 from newsletter.rendering.alerts import COMMAND_INDENT
@@ -231,10 +233,9 @@ def _prepared(
 ) -> Prepared | None:
     if edition.digest_slug is None:
         return None
-    fields = merge_field_names(connection, mailing_list.id)
     try:
         path = find_digest(edition.digest_slug, settings.path(settings.newsletter.digests))
-        prepared = prepare(path, settings, mailing_list, fields)
+        prepared = prepare_for_list(connection, path, settings, mailing_list)
     except NewsletterError:
         return None
     same = prepared.digest.content_hash == edition.content_hash
@@ -256,10 +257,15 @@ def _finding_words(question: Question) -> list[str]:
     findings = question.prepared.findings
     if not findings:
         return ["The checks found nothing to say about it."]
-    lines = [
-        f"{COMMAND_INDENT}" + (f"line {finding.line}: " if finding.line else "") + finding.problem
-        for finding in findings[:FINDINGS_TOLD]
-    ]
-    if more := len(findings) - FINDINGS_TOLD:
-        lines += [f"{COMMAND_INDENT}and {more} more"] if more > 0 else []
+    lines = [line for finding in findings[:FINDINGS_TOLD] for line in _told(finding)]
+    if (more := len(findings) - FINDINGS_TOLD) > 0:
+        lines.append(f"{COMMAND_INDENT}and {more} more")
     return ["What the checks say:", "\n".join(lines)]
+
+
+def _told(finding: Finding) -> list[str]:
+    """Return a finding in up to three lines: where and what, what comes of it, what mends it."""
+    place = f"line {finding.line}" if finding.line else finding.place
+    told = [f"{place}: {finding.problem}" if place else finding.problem]
+    told += [f"  {finding.why}"] if finding.why else []
+    return [COMMAND_INDENT + line for line in [*told, f"  fix: {finding.fix}"]]

@@ -13,14 +13,17 @@ from newsletter import __version__
 from newsletter.web import (
     archive_pages,
     edition_pages,
+    feed_pages,
     front_pages,
     health_pages,
     joining_pages,
     leaving_pages,
     preferences_pages,
     privacy_pages,
+    sitemap_pages,
     webhooks,
 )
+from newsletter.web.archive import Archive
 from newsletter.web.guard import Guard
 from newsletter.web.office import Office
 from newsletter.web.pages import Pages
@@ -36,11 +39,12 @@ _GROUPS = (
     joining_pages,
     preferences_pages,
     privacy_pages,
-    archive_pages,
     edition_pages,
     webhooks,
     health_pages,
 )
+# Feeds come first: their names are no issue's.
+_ARCHIVE_GROUPS = (feed_pages, archive_pages, sitemap_pages)
 _ANSWERS: dict[int | str, dict[str, Any]] = {
     400: {"description": "The form is wrong; nothing was changed."},
     404: {"description": "There is no such page, or the link is forged or cut."},
@@ -84,7 +88,11 @@ def create_app(office: Office) -> FastAPI:
         responses=_ANSWERS,
         lifespan=life,
     )
-    routers = [group.router(site) for group in _GROUPS]
+    archive = Archive(office, site.pages.catalogue)
+    routers = [
+        *(group.router(site) for group in _GROUPS),
+        *(group.router(site, archive) for group in _ARCHIVE_GROUPS),
+    ]
     for router in routers:
         app.include_router(router)
     problems = Problems(site, [route for router in routers for route in router.routes])

@@ -23,6 +23,9 @@ Disallow: {prefix}/p/
 Disallow: {prefix}/c/
 Disallow: {prefix}/n/
 Disallow: {prefix}/r/
+Disallow: {prefix}/e/
+
+Sitemap: {base_url}/sitemap.xml
 """
 
 
@@ -46,6 +49,9 @@ def router(site: Site) -> APIRouter:
 
     @routes.get("/robots.txt")
     async def robots() -> Response:
-        return PlainTextResponse(_ROBOTS.format(prefix=site.pages.prefix), headers=PUBLIC_HEADERS)
+        told = _ROBOTS.format(
+            prefix=site.pages.prefix, base_url=site.office.settings.newsletter.base_url
+        )
+        return PlainTextResponse(told, headers=PUBLIC_HEADERS)
 
     return routes

@@ -1,126 +1,116 @@
-"""Sent digests as the archive shows them; read only."""
+"""The campaign behind an address of the archive, and what may be shown of it; read only.
+
+An address in the archive shows what the archive names, and what mails named there when they were
+sent. A hidden address shows whatever was sent of that digest to that list.
+"""
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from markupsafe import Markup
-from sqlalchemy import Connection, Select, func, select
+from sqlalchemy import Connection, Row, bindparam, select
 
+from newsletter.delivery.archive_addresses import is_in_archive
 from newsletter.delivery.states import CampaignStatus
 from newsletter.rendering.content import PREFERENCES_URL, UNSUBSCRIBE_URL, EmailContent, SlotContext
 from newsletter.rendering.merge import cut
-from newsletter.storage.tables import campaigns, digests, lists
+from newsletter.storage.tables import campaigns, digests
+from newsletter.web.archive_index import BEGAN, SENT_AT
 from newsletter.web.readable import readable
 from newsletter.web.shown_lists import ShownList
 
-PAGE = 50
-"""Issues on one page of a list."""
-_SLUG = re.compile(r"[\w.-]{1,200}")
-_SENT = campaigns.c.status == CampaignStatus.SENT.value
-
-
-@dataclass(frozen=True, slots=True)
-class ListWithIssues:
-    """A public list and how many digests were sent to it."""
-
-    name: str
-    title: str
-    count: int
-
-
-@dataclass(frozen=True, slots=True)
-class IssueLine:
-    """One sent digest in a list of them."""
-
-    slug: str
-    title: str
-    day: date
+LONGEST_SLUG = 200
+_CALLED_OFF = (CampaignStatus.CANCELLED, CampaignStatus.FAILED)
+_FOUND = (
+    select(
+        campaigns.c.id,
+        campaigns.c.digest_id,
+        digests.c.title,
+        campaigns.c.status,
+        campaigns.c.listed,
+        campaigns.c.identity["archive_url"].as_string().label("told"),
+        SENT_AT.label("at"),
+    )
+    .join(digests, digests.c.id == campaigns.c.digest_id)
+    .where(campaigns.c.list_id == bindparam("list"), digests.c.slug == bindparam("slug"), BEGAN)
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Issue:
-    """One sent digest; `text` is its text part as safe HTML."""
+    """One sent digest; `named`: the archive names it, and so may search engines."""
 
+    campaign: int
+    digest: int
+    slug: str
     title: str
-    day: date
-    language: str
-    direction: str
-    text: Markup
-
-
-def lists_with_issues(connection: Connection) -> list[ListWithIssues]:
-    """Return the public lists that something was sent to."""
-    rows = connection.execute(
-        select(lists.c.name, lists.c.title, func.count(func.distinct(digests.c.slug)))
-        .join(campaigns, campaigns.c.list_id == lists.c.id)
-        .join(digests, digests.c.id == campaigns.c.digest_id)
-        .where(lists.c.public, _SENT)
-        .group_by(lists.c.id, lists.c.name, lists.c.title)
-        .order_by(lists.c.title, lists.c.id)
-    )
-    return [ListWithIssues(*row) for row in rows]
-
-
-def issues_of(
-    connection: Connection, shown: ShownList, zone: str, *, page: int = 1
-) -> list[IssueLine]:
-    """Return one page of the digests sent to a list, the newest first, and one more if any."""
-    newest = _newest_of_each(shown).order_by(func.max(campaigns.c.id).desc())
-    numbers = connection.execute(newest.limit(PAGE + 1).offset((page - 1) * PAGE)).scalars().all()
-    rows = connection.execute(
-        select(digests.c.slug, digests.c.title, campaigns.c.created_at)
-        .join(campaigns, campaigns.c.digest_id == digests.c.id)
-        .where(campaigns.c.id.in_(numbers))
-        .order_by(campaigns.c.id.desc())
-    )
-    return [IssueLine(row.slug, row.title, _day(row.created_at, shown, zone)) for row in rows]
+    at: datetime
+    local: datetime
+    named: bool
 
 
 def find_issue(
-    connection: Connection, shown: ShownList, slug: str, zone: str, subscribe_url: str
+    connection: Connection, shown: ShownList, slug: str, zone: str, *, hidden: bool
 ) -> Issue | None:
-    """Return the newest that was sent under a slug, without anything personal; None: nothing was.
+    """Return what is shown at an address: the newest of it that was not called off.
+
+    `hidden`: whoever asks has the address that only mails name. None: nothing is to be shown.
+    """
+    if not 0 < len(slug) <= LONGEST_SLUG or not slug.isprintable():
+        return None
+    rows = connection.execute(_FOUND, {"list": shown.id, "slug": slug}).all()
+    allowed = [row for row in rows if hidden or _may_be_guessed(row, shown, slug)]
+    if not allowed:
+        return None
+    row = max(allowed, key=lambda row: _rank(row, shown))
+    return Issue(
+        row.id,
+        row.digest_id,
+        slug,
+        row.title,
+        row.at,
+        row.at.astimezone(ZoneInfo(shown.timezone or zone)),
+        _is_named(row, shown),
+    )
+
+
+def _is_named(row: Row[*tuple[object, ...]], shown: ShownList) -> bool:
+    return bool(row.listed) and shown.public and row.status not in _CALLED_OFF
+
+
+def _may_be_guessed(row: Row[*tuple[object, ...]], shown: ShownList, slug: str) -> bool:
+    return (row.listed and shown.public) or is_in_archive(row.told, shown.name, slug)
+
+
+def _rank(row: Row[*tuple[object, ...]], shown: ShownList) -> tuple[bool, bool, datetime, int]:
+    return _is_named(row, shown), row.status not in _CALLED_OFF, row.at, row.id
+
+
+def markdown_of(connection: Connection, issue: Issue) -> str:
+    """Return the frozen source of an issue."""
+    markdown: str = connection.execute(
+        select(digests.c.markdown).where(digests.c.id == issue.digest)
+    ).scalar_one()
+    return markdown
+
+
+def text_of(connection: Connection, issue: Issue, subscribe_url: str) -> Markup:
+    """Return the text part of an issue as safe HTML, for one whose Markdown cannot be read.
 
     Links to leave and to choose lead to the page where anybody can subscribe.
     """
-    if not _SLUG.fullmatch(slug):
-        return None
-    number = connection.execute(_newest_of_each(shown).where(digests.c.slug == slug)).scalar()
-    if number is None:
-        return None
-    row = connection.execute(
-        select(digests.c.title, campaigns.c.created_at, campaigns.c.content)
-        .join(campaigns, campaigns.c.digest_id == digests.c.id)
-        .where(campaigns.c.id == number)
-    ).one()
-    content = EmailContent.from_json(row.content)
+    content = EmailContent.from_json(
+        connection.execute(
+            select(campaigns.c.content).where(campaigns.c.id == issue.campaign)
+        ).scalar_one()
+    )
     slots = [slot for slot in content.slots if slot.context is SlotContext.TEXT]
     links = {UNSUBSCRIBE_URL: subscribe_url, PREFERENCES_URL: subscribe_url}
     # Links first, that they become links; words last, that lines are judged as they were broken.
     text = cut(content.text, [slot for slot in slots if slot.field in links]).fill(links)
     words = [replace(slot, context=SlotContext.HTML) for slot in slots if slot.field not in links]
-    html = cut(str(readable(text, row.title)), words).fill({})
-    return Issue(
-        row.title,
-        _day(row.created_at, shown, zone),
-        content.language,
-        content.direction,
-        Markup(html),  # noqa: S704 - escaped piece by piece, by `readable` and the slots
-    )
-
-
-def _newest_of_each(shown: ShownList) -> Select[tuple[int]]:
-    return (
-        select(func.max(campaigns.c.id))
-        .join(digests, digests.c.id == campaigns.c.digest_id)
-        .where(campaigns.c.list_id == shown.id, _SENT)
-        .group_by(digests.c.slug)
-    )
-
-
-def _day(at: datetime, shown: ShownList, zone: str) -> date:
-    return at.astimezone(ZoneInfo(shown.timezone or zone)).date()
+    html = cut(str(readable(text, issue.title)), words).fill({})
+    return Markup(html)  # noqa: S704 - escaped piece by piece, by `readable` and the slots

@@ -14,13 +14,23 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from newsletter.rendering.theme import format_date
+from newsletter.delivery.archive_addresses import archive_path
+from newsletter.rendering.words import format_date, words_of
 from newsletter.settings import Settings
 from newsletter.web.catalogue import Catalogue, Words, accepted_languages
+from newsletter.web.feed_formats import FORMATS
 from newsletter.web.forms import TRAP
 
 _HERE = Path(__file__).resolve().parent
 STATIC_TYPES = {"style.css": "text/css; charset=utf-8", "icon.svg": "image/svg+xml"}
+
+
+def format_month(year: int, month: int, language: str) -> str:
+    """Return a month as readers of a language write it; `2026-11` where we do not know."""
+    words = words_of(language)
+    if words.language != language.lower().partition("-")[0]:
+        return f"{year:04}-{month:02}"
+    return f"{words.months[month - 1]} {year}"
 
 
 @dataclass(frozen=True)
@@ -96,6 +106,8 @@ class Pages:
             undefined=StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
+            # They are the program's own: nobody changes them while it runs.
+            auto_reload=False,
         )
         environment.globals.update(
             newsletter=self.settings.newsletter,
@@ -103,6 +115,9 @@ class Pages:
             url=self.url,
             asset_url=self.asset_url,
             format_date=format_date,
+            format_month=format_month,
+            issue_url=lambda list_name, slug: self.url(archive_path(list_name, slug)),
+            feeds=tuple(FORMATS.items()),
             trap=TRAP,
         )
         return environment

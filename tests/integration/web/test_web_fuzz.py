@@ -28,6 +28,7 @@ from schemathesis.core import NOT_SET
 from sqlalchemy import insert
 from tests.builders import KEYS, Stage
 from tests.fakes.provider import ScriptedProvider
+from tests.integration.web.archive_stage import Press
 from tests.integration.web.running import (
     SIGNER,
     RunningApp,
@@ -37,6 +38,7 @@ from tests.integration.web.running import (
 )
 
 from newsletter.clock import SettableClock
+from newsletter.delivery.archive_addresses import hidden_path
 from newsletter.delivery.invariants import verify_invariants
 from newsletter.schedule.editions import get_edition
 from newsletter.schedule.model import EditionStatus
@@ -44,6 +46,7 @@ from newsletter.schedule.proof_mail import edition_path
 from newsletter.schedule.schedules import add_schedule
 from newsletter.storage.schedule_tables import editions
 from newsletter.web.app import create_app
+from newsletter.web.feed_formats import FORMATS
 from newsletter.web.office import do_nothing
 
 pytestmark = [
@@ -100,6 +103,7 @@ def target(
     clock = SettableClock(datetime(2026, 11, 24, 6, 0, tzinfo=UTC))
     stage = Stage(tmp_path_factory.mktemp("stage"), clock, readers=READERS, url=url)
     stage.sender(ScriptedProvider()).run(stage.freeze())
+    Press(stage).send("a-page")
     with running_app(stage, some_settings(limits=_NO_LIMITS)) as app:
         yield Target(app, working_links(app), re.findall(r'"/static/([^"]+)"', app.get("/").text))
     stage.database.close()
@@ -121,6 +125,7 @@ def working_links(app: RunningApp) -> dict[str, list[str]]:
         "n": [app.letter("new_address")[3:]],
         "r": [back[1]],
         "e": [an_edition_that_waits(app.stage)[3:]],
+        "issue": [hidden_path(KEYS, app.stage.list_id, "2026-11-24").split("/")[2]],
     }
 
 
@@ -156,6 +161,12 @@ def an_edition_that_waits(stage: Stage) -> str:
 
 TYPES = {
     "/robots.txt": {"text/plain; charset=utf-8"},
+    "/sitemap.xml": {"application/xml"},
+    "/sitemap": {"application/xml"},
+    "/archive": {
+        "text/html; charset=utf-8",
+        *(format_.media_type for format_ in FORMATS.values()),
+    },
     "/healthz": {"text/plain; charset=utf-8"},
     "/readyz": {"application/json"},
     "/static": {"text/css; charset=utf-8", "image/svg+xml"},
@@ -163,7 +174,10 @@ TYPES = {
     "/p": {"text/html; charset=utf-8", "application/json"},
 }
 HTML = {"text/html; charset=utf-8"}
-KEPT = ("/", "/static", "/robots.txt", "/subscribe", "/archive")
+KEPT = (
+    *("/", "/static", "/robots.txt", "/subscribe", "/archive"),
+    *("/issue", "/sitemap.xml", "/sitemap"),
+)
 """Pages that are nobody's own, and may be kept."""
 
 
@@ -185,6 +199,8 @@ def hold_to_account(path: str, status: int, headers: Any, body: str) -> None:
     if page not in KEPT or status >= 400:
         assert headers["cache-control"] == "no-store"
         assert headers["x-robots-tag"] == "noindex"
+    if page == "/issue":
+        assert headers["x-robots-tag"] == "noindex"
     location = headers.get("location", "/")
     assert re.match(r"/(?![/\\])", location), location
     assert EVIL not in body.lower()
@@ -205,7 +221,12 @@ WORDS = st.one_of(
     st.sampled_from(["", "\0", "\r\nX: y", "%", "%zz", "..", "//", "\ud7ff", "a" * 3000, "İ", "²"]),
 )
 DISTURBING = st.dictionaries(
-    st.sampled_from(["Accept-Language", "X-Forwarded-For", "X-Forwarded-Host", "Forwarded"]),
+    st.sampled_from(
+        [
+            *("Accept-Language", "X-Forwarded-For", "X-Forwarded-Host", "Forwarded"),
+            *("If-None-Match", "If-Modified-Since"),
+        ]
+    ),
     st.sampled_from(
         [
             "de, en;q=0.5",
@@ -246,9 +267,12 @@ def disturbances(draw: st.DrawFn, target: Target, page: str) -> dict[str, Any]:
     return {
         "token": draw(st.one_of(*[st.just(token)] * 3, st.sampled_from(forged), st.none())),
         "list_name": draw(st.sampled_from(["daily", "daily", "Daily", "daily\0", None])),
-        "slug": draw(st.sampled_from(["2026-11-24", "2026-11-24\n", "..", None])),
+        "slug": draw(st.sampled_from(["2026-11-24", "a-page", "2026-11-24\n", "..", None])),
+        "part": draw(st.sampled_from(["1.xml", "0.xml", "99999.xml", None])),
         "name": draw(st.sampled_from([*target.static, None])),
-        "query": draw(st.dictionaries(st.sampled_from(["done", "page", "x"]), WORDS, max_size=2)),
+        "query": draw(
+            st.dictionaries(st.sampled_from(["done", "page", "month", "q", "x"]), WORDS, max_size=2)
+        ),
         "headers": draw(DISTURBING),
         "email": draw(st.one_of(st.none(), ADDRESSES)),
     }
@@ -353,8 +377,10 @@ def test_other_methods_are_refused_and_change_nothing(target: Target) -> None:
     refused = []
     for found in target.description().get_all_operations():
         operation = found.ok()
-        token = target.tokens.get(operation.path[1:2], [""])[0]
-        path = operation.path.format(token=token, list_name="daily", slug="2026-11-24", name="x")
+        token = target.tokens.get(operation.path.split("/")[1], [""])[0]
+        path = operation.path.format(
+            token=token, list_name="daily", slug="2026-11-24", name="x", part="1.xml"
+        )
         for method in ("PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND", "LIST"):
             answer = target.app.client.request(method, path, data=form)
             assert answer.status_code == 405, (method, path)
@@ -367,7 +393,8 @@ def test_other_methods_are_refused_and_change_nothing(target: Target) -> None:
 
 
 PARTS = (
-    b"/ /u/ /p/ /c/ /subscribe/daily /archive/daily /static/ {t} %00 % %2 %zz %ff%fe %2e%2e .. "
+    b"/ /u/ /p/ /c/ /subscribe/daily /archive/daily /issue/ /static/ /feed.xml ?month= {t} %00 % "
+    b"%2 %zz %ff%fe %2e%2e .. "
     b"//evil.example/ \\ ? %0d%0aX:y # * http://evil.example/ @ :99999 \xff page=1e9 page=0 & = "
     b"done=saved delete data sent healthz"
 )

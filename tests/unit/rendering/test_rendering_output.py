@@ -54,7 +54,7 @@ if a < b:
     pass
 ```
 
-![A boat](https://example.org/boat.png)
+![A boat](https://example.org/boat.png "At low tide"){width=600 height=300}
 
 **Why it matters:** Because <b>it</b> does & more.
 
@@ -146,7 +146,7 @@ def test_a_merge_field_in_the_title_is_filled_in_subject_html_and_text() -> None
     merged = merge(content, {"name": "Ada", **LINKS})
 
     assert merged.subject == "News for Ada"
-    assert "NEWS FOR Ada" in merged.text
+    assert "News for Ada" in merged.text
     assert "News for Ada</h1>" in merged.html
 
 

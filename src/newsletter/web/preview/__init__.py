@@ -1,0 +1,1 @@
+"""The operator's local page that shows a digest as readers will get it; it changes nothing."""
