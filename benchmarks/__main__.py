@@ -1,6 +1,6 @@
 """`make bench`: prints a table; numbers worth keeping go to benchmarks/README.md by hand.
 
-`python -m benchmarks smtp sendgrid ledger dkim rendering imports one_click bounces webhook
+`python -m benchmarks smtp sendgrid ledger dkim rendering message archive imports one_click bounces webhook
 command` runs only those named.
 """
 
@@ -17,12 +17,14 @@ from statistics import median
 import structlog
 from tests.fakes.mailings import a_mailing
 
+from benchmarks.archive import archive
 from benchmarks.bounces import bounces
 from benchmarks.dkim import dkim
 from benchmarks.imports import imports
 from benchmarks.ledger import ledger_at_scale
 from benchmarks.measuring import say, seconds
 from benchmarks.one_click import one_click
+from benchmarks.rendering import rendering
 from benchmarks.sendgrid import sendgrid
 from benchmarks.smtp import smtp
 from benchmarks.webhook import webhook
@@ -35,17 +37,11 @@ ROOT = Path(__file__).resolve().parents[1]
 ROWS = 100_000
 
 
-def rendering() -> None:
-    """Digest to email, and one message of it."""
-    path = ROOT / "digests" / "2026-11-24.md"
+def message() -> None:
+    """What one message costs once the email is rendered: merged and encoded."""
     identity = a_mailing().identity
-    nowhere = Path("/nowhere")
-    digest = load(path).digest
-    content = render(digest, identity, templates=nowhere)
-    parse = median(seconds(lambda: load(path)) for _ in range(50))
-    make = median(seconds(lambda: render(digest, identity, templates=nowhere)) for _ in range(50))
-    say("digest to model", f"{parse * 1e3:.2f} ms")
-    say("model to HTML and text, warm", f"{make * 1e3:.2f} ms")
+    digest = load(ROOT / "digests" / "2026-11-24.md").digest
+    content = render(digest, identity, templates=Path("/nowhere"))
     template = MessageTemplate(content, identity, campaign=1, salt="s")
     links = dict.fromkeys(
         ("unsubscribe_url", "preferences_url"), f"https://news.example.org/u/{'t' * 60}"
@@ -84,6 +80,8 @@ PARTS: dict[str, Callable[[], None]] = {
     "ledger": ledger_at_scale,
     "dkim": dkim,
     "rendering": rendering,
+    "message": message,
+    "archive": archive,
     "imports": imports,
     "one_click": one_click,
     "bounces": bounces,

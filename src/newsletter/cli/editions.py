@@ -137,7 +137,12 @@ def edition_json(edition: Edition) -> dict[str, Any]:
 def _keeper(workspace: Workspace) -> EditionKeeper:
     from newsletter.schedule.keeping import EditionKeeper
 
-    return EditionKeeper(workspace.database, workspace.settings, workspace.clock)
+    return EditionKeeper(
+        workspace.database,
+        workspace.settings,
+        workspace.clock,
+        archive_url=workspace.archive_url,
+    )
 
 
 def _decide(

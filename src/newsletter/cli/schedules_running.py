@@ -32,7 +32,13 @@ def schedules_running(
 
     database, settings, clock = workspace.database, workspace.settings, workspace.clock
     asker = Asker(database, settings, workspace.signer, clock, wake=wake_alerts)
-    keeper = EditionKeeper(database, settings, clock, on_asked=asker.send_proof)
+    keeper = EditionKeeper(
+        database,
+        settings,
+        clock,
+        on_asked=asker.send_proof,
+        archive_url=workspace.archive_url,
+    )
 
     def look() -> None:
         looked = keeper.look()

@@ -30,15 +30,17 @@ def send_one(
     """Send one real message through the configured provider, marked as a test."""
     from newsletter.audience.address import parse_address
     from newsletter.audience.suppressions import refuse_suppressed
-    from newsletter.cli.console import answer, answer_json
+    from newsletter.cli.console import answer, answer_json, say_findings
     from newsletter.delivery.preparing import refuse_unready, refuse_unsafe_settings
     from newsletter.delivery.proofs import send_test
+    from newsletter.digest.model import Severity
     from newsletter.providers.base import OutcomeKind
 
     workspace: Workspace = context.obj
     address = parse_address(to)
     prepared = workspace.prepare(digest, list_name)
     content = refuse_unready(prepared)
+    say_findings(prepared.path, (f for f in prepared.findings if f.severity is Severity.WARNING))
     refuse_unsafe_settings(workspace.settings, prepared.identity)
     with workspace.database.read() as connection:
         refuse_suppressed(connection, workspace.keys, address)
@@ -84,7 +86,7 @@ def send(
     After a segment, another one or the whole list may follow: who had it is left out. Run again
     after an interruption, it goes on with the same campaign and repeats nobody.
     """
-    from newsletter.cli.console import say
+    from newsletter.cli.console import say, say_findings
     from newsletter.cli.running import run_campaign, show_campaign
     from newsletter.delivery.campaigns import AlreadySent, freeze
     from newsletter.delivery.preparing import refuse_unready, refuse_unsafe_settings
@@ -97,9 +99,7 @@ def send(
     prepared = workspace.prepare(digest, list_name, listed=not unlisted)
     refuse_unready(prepared)
     refuse_unsafe_settings(workspace.settings, prepared.identity)
-    for finding in prepared.findings:
-        if finding.severity is Severity.WARNING:
-            say(f"{prepared.path}:{finding.line or 1}: warning: {finding.problem}")
+    say_findings(prepared.path, (f for f in prepared.findings if f.severity is Severity.WARNING))
     # Built before anything is frozen: a missing key is told now, not in the middle.
     _ = workspace.keys, workspace.provider
     start = parse_start(at, prepared.identity.timezone, workspace.clock.now()) if at else None

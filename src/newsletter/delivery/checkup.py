@@ -181,7 +181,7 @@ def look_at_templates(settings: Settings) -> list[Health]:
     )
     folder = settings.path(settings.newsletter.templates)
     identity = list_identity(settings, None)
-    content = render(digest, identity, templates=folder)
+    content = render(digest, identity, templates=folder, theme=theme_of(settings.theme))
     for form in LetterForm:
         render_letter(form, identity, templates=folder, theme=theme_of(settings.theme))
     return [Health("templates", ok=True, detail=f"{len(content.html):,} characters of HTML")]

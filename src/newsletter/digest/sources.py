@@ -33,6 +33,7 @@ SOURCE_HEADINGS = frozenset(
         *("sources", "source", "references", "footnotes", "notes"),
         *("quellen", "fußnoten", "références", "notes de bas de page"),
         *("fuentes", "referencias", "fontes", "referências", "fonti", "riferimenti"),
+        *("bronnen", "źródła", "المصادر", "מקורות", "出典"),
     }
 )
 """The words of a heading that holds sources, in small letters."""

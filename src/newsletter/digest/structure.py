@@ -156,9 +156,10 @@ def _cut_byline(
 def _look_at_headings(title: Title | None, items: Sequence[Item], findings: Findings) -> None:
     titles = [item for item in items if isinstance(item, Title)]
     levels = {item.level for item in titles}
-    previous = 1
+    floor = 1
     if levels and 2 not in levels and 1 not in levels:
-        previous = min(3, *levels)  # stories may stand under no section
+        floor = min(3, *levels)
+    previous = floor
     for item in [*([title] if title else []), *titles]:
         if not item.words:
             findings.add("empty-heading", "a heading has no words", "write them", item.line)
@@ -179,7 +180,8 @@ def _look_at_headings(title: Title | None, items: Sequence[Item], findings: Find
                 f"write '{'#' * (previous + 1)}' instead of '{'#' * item.level}'",
                 item.line,
             )
-        previous = item.level
+        # Stories may stand under no section: right below the title they jump nothing.
+        previous = max(item.level, floor)
 
 
 def _story_level(items: Sequence[Item]) -> int:

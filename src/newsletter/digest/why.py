@@ -29,6 +29,11 @@ LABELS = (
     "por que importa",
     "perché è importante",
     "perché conta",
+    "waarom dit ertoe doet",
+    "dlaczego to ważne",
+    "لماذا هذا مهم",
+    "למה זה חשוב",
+    "なぜ重要か",
 )
 """The words that open a why-it-matters, in small letters."""
 

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, replace
+from typing import TYPE_CHECKING
 
 from newsletter.errors import ConfigurationError
 from newsletter.rendering.contrast import LEAST_CONTRAST, contrast, mix
 from newsletter.rendering.style_rules import PLAIN_RULES
 from newsletter.rendering.words import Words, direction_of, format_date, words_of
-from newsletter.settings.theme_part import ThemePart
+
+if TYPE_CHECKING:
+    from newsletter.settings.theme_part import ThemePart
 
 __all__ = [
     "DARK",

@@ -35,6 +35,8 @@ from newsletter.storage.schedule_tables import schedules
 
 Settle = Callable[[Connection, int], None]
 """Writes the edition's end beside its campaign; what it raises undoes both."""
+ListArchive = Callable[[MailingList], ArchiveUrl]
+"""Makes, for a list, what leads from a digest's slug to its public page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,7 @@ class Firing:
 
     database: Database
     settings: Settings
-    archive_url: Callable[[MailingList], ArchiveUrl] | None = None
+    archive_url: ListArchive | None = None
 
     def check(self, schedule: Schedule, chosen: Chosen) -> Prepared:
         """Render the very revision that was chosen, and check it with its readers and settings.

@@ -26,7 +26,7 @@ from newsletter.schedule.edition_by_hand import run_by_hand
 from newsletter.schedule.edition_copies import guard_editions
 from newsletter.schedule.edition_deciding import decide
 from newsletter.schedule.edition_dues import Dues, Occurrences, occurrences_of, waves_of
-from newsletter.schedule.edition_firing import Firing
+from newsletter.schedule.edition_firing import Firing, ListArchive
 from newsletter.schedule.edition_making import bring_up_to_date
 from newsletter.schedule.edition_readiness import Had, Ready, find_ready
 from newsletter.schedule.edition_view import View, view_edition
@@ -73,7 +73,8 @@ class EditionKeeper:
 
     `occurrences` says when a schedule is due. `on_asked` is told of an edition that was just put
     before the operators, behind the commit: a process that dies between has not told it. `settle`
-    is how long a digest's file must have been left alone.
+    is how long a digest's file must have been left alone. `archive_url` makes what leads to the
+    public page of a campaign; None: mails lead to none.
     """
 
     def __init__(
@@ -85,12 +86,13 @@ class EditionKeeper:
         occurrences: Occurrences = occurrences_of,
         on_asked: Callable[[Edition], object] | None = None,
         settle: timedelta = SETTLE,
+        archive_url: ListArchive | None = None,
     ) -> None:
         self._database = database
         self._clock = clock
         self._dues = Dues(occurrences)
         self._on_asked = on_asked
-        self._firing = Firing(database, settings)
+        self._firing = Firing(database, settings, archive_url)
         self._shelf = Shelf(settings.path(settings.newsletter.digests), settle=settle)
 
     def look(self) -> Looked:

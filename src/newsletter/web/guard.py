@@ -216,6 +216,6 @@ def _log(scope: Scope, error: Exception) -> None:
 
 
 _PAGES = (
-    *("", "archive", "c", "e", "healthz", "metrics", "n", "p", "r", "readyz"),
-    *("static", "subscribe", "u", "webhooks"),
+    *("", "archive", "c", "e", "healthz", "issue", "metrics", "n", "p", "r", "readyz"),
+    *("robots.txt", "sitemap", "sitemap.xml", "static", "subscribe", "u", "webhooks"),
 )

@@ -13,9 +13,11 @@ from markupsafe import Markup, escape
 from newsletter.rendering.text import COLUMNS, columns
 
 _URL = re.compile(r"https?://[^\s<>\"]+[^\s<>\".,;:!?)\]]")
-_UNDERLINE = re.compile(r"(=+|-+)")
-_MARK = re.compile(r"(?:• |\d+\. |\[\d+\] |>>  |\| )")
-_WHY = ">>  "
+_UNDERLINE = re.compile(r"(=+|-+|~+)")
+_LEVELS = {"=": 2, "-": 3, "~": 4}
+_MARK = re.compile(r"(?:[•–·] |\d+\. |\[\d+\] +|»   |>>  |\| )")
+_WHY = re.compile(r"(?:»   |>>  )")
+"""The mark of why-it-matters; the second form stands in campaigns that were frozen long ago."""
 
 
 def readable(text: str, title: str = "") -> Markup:
@@ -27,24 +29,26 @@ def readable(text: str, title: str = "") -> Markup:
     text = text.rpartition("\n" + "-" * COLUMNS + "\n")[0] or text
     blocks = re.split(r"\n{2,}", text.strip("\n"))
     for number, block in enumerate(blocks[:2]):
-        if title and " ".join(block.split()).casefold() == title.casefold():
+        words = [word for word in block.split() if not _UNDERLINE.fullmatch(word)]
+        if title and " ".join(words).casefold() == title.casefold():
             blocks = blocks[number + 1 :] or [""]
+            break
     return Markup("\n").join(_block(block.split("\n")) for block in blocks)
 
 
 def _block(lines: list[str]) -> Markup:
     if len(lines) > 1 and _UNDERLINE.fullmatch(lines[-1]):
-        level = 2 if lines[-1].startswith("=") else 3
-        return Markup("<h{0}>{1}</h{0}>").format(level, " ".join(lines[:-1]))
+        words = " ".join(line for line in lines if not _UNDERLINE.fullmatch(line))
+        return Markup("<h{0}>{1}</h{0}>").format(_LEVELS[lines[-1][0]], words)
     if all(line.startswith("| ") for line in lines):
         return Markup("<blockquote>{}</blockquote>").format(_block([line[2:] for line in lines]))
     if lines[0].startswith("    ") and not _MARK.match(lines[0].lstrip()):
         return Markup("<pre>{}</pre>").format(
             "\n".join(line.removeprefix("    ") for line in lines)
         )
-    kind = Markup(' class="why"') if lines[0].startswith(_WHY) else ""
-    first, *others = _unwrapped(lines)
-    body = Markup("<br>\n").join(map(_linked, [first.removeprefix(_WHY.strip()).strip(), *others]))
+    kind = Markup(' class="why"') if _WHY.match(lines[0]) else ""
+    first, *others = _unwrapped([_WHY.sub("    ", lines[0], count=1), *lines[1:]])
+    body = Markup("<br>\n").join(map(_linked, [first, *others]))
     return Markup("<p{}>{}</p>").format(kind, body)
 
 

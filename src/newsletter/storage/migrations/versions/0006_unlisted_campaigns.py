@@ -14,3 +14,8 @@ def upgrade() -> None:
         "campaigns",
         sa.Column("listed", sa.Boolean(), server_default=sa.true(), nullable=False),
     )
+    op.create_index(
+        "ix_campaigns_archive",
+        "campaigns",
+        ["list_id", "digest_id", "status", "listed", "not_before", "created_at"],
+    )
