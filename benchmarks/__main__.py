@@ -1,7 +1,7 @@
 """`make bench`: prints a table; numbers worth keeping go to benchmarks/README.md by hand.
 
-`python -m benchmarks smtp sendgrid ledger dkim rendering message archive imports one_click bounces webhook
-command` runs only those named.
+`python -m benchmarks smtp sendgrid ledger dkim rendering message archive imports one_click
+bounces webhook command` runs only those named.
 """
 
 from __future__ import annotations
