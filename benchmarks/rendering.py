@@ -51,7 +51,7 @@ def warm(file: Path) -> None:
     from newsletter.rendering.content import ListIdentity
     from newsletter.rendering.merge import SlotAllocator
     from newsletter.rendering.render import render
-    from newsletter.rendering.text import TextWriter
+    from newsletter.rendering.text.writer import TextWriter
     from newsletter.rendering.words import words_of
 
     identity = ListIdentity(**IDENTITY)

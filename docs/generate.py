@@ -14,13 +14,13 @@ from pathlib import Path
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
-from newsletter.delivery.outside_kinds import DNS_KINDS, LINK_KINDS, SPAM_KINDS
+from newsletter.delivery.outside.kinds import DNS_KINDS, LINK_KINDS, SPAM_KINDS
 from newsletter.delivery.states import CAMPAIGN_MOVES, MOVES, CampaignStatus, DeliveryState
 from newsletter.digest.codes import CODES as DIGEST_CODES
 from newsletter.digest.codes import FindingKind
-from newsletter.rendering.checks_codes import CODES as EMAIL_CODES
-from newsletter.rendering.client_data import load_client_data
-from newsletter.rendering.client_harmless import HARMLESS
+from newsletter.rendering.checks.client_data import load_client_data
+from newsletter.rendering.checks.client_harmless import HARMLESS
+from newsletter.rendering.checks.codes import CODES as EMAIL_CODES
 from newsletter.settings import ENVIRONMENT_PREFIX, Settings
 
 FOLDER = Path(__file__).resolve().parent
@@ -192,13 +192,14 @@ def _clients(updated: str) -> list[str]:
         "## What mail clients lack",
         "",
         f"`client-lacks-feature` goes by the data of caniemail.com as of {updated} (MIT, in",
-        "`rendering/client_features.json` with its text). It counts Gmail (web, iOS, Android),",
+        "`rendering/checks/client_features.json` with its text). It counts Gmail (web, iOS,",
+        "Android),",
         "Apple Mail, Outlook (classic for Windows, web, macOS, iOS, Android), Yahoo, Thunderbird",
         "and Samsung Email; the data have no column for the new Outlook for Windows, which shows",
         "mail as the web one does. The newest test of each client counts; some are years old.",
         "Renew the data, which needs the network, with",
         "",
-        "    python -m newsletter.rendering.client_data refresh "
+        "    python -m newsletter.rendering.checks.client_data refresh "
         "https://www.caniemail.com/api/data.json",
         "",
         "Not told is what has something to fall back on: declarations inside `@media` and",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from tests.browser.email_samples import digests, message_of
 
-from newsletter.delivery.spam_score import find_spamassassin, score
+from newsletter.delivery.outside.spam_score import find_spamassassin, score
 
 pytestmark = pytest.mark.slow
 

@@ -10,8 +10,8 @@ from typing import Any
 from newsletter.cli.console import answer, answer_findings, by_severity, finding_json
 from newsletter.delivery.preparing import Prepared
 from newsletter.digest.model import Finding
-from newsletter.rendering.checks_size import CLIPPED, merged_sizes
-from newsletter.rendering.checks_subject import on_a_phone, shown_subject
+from newsletter.rendering.checks.size import CLIPPED, merged_sizes
+from newsletter.rendering.checks.subject import on_a_phone, shown_subject
 from newsletter.settings import Settings
 
 _OPTIONS = {
@@ -48,7 +48,7 @@ def look_outside(
     findings = list(prepared.findings)
     notes: list[str] = []
     if asked.links:
-        from newsletter.delivery.link_checks import check_links
+        from newsletter.delivery.outside.link_checks import check_links
 
         # Whether a site has https is known then, and need not be guessed.
         findings = [f for f in findings if f.code != "insecure-link" or f.line is None]
@@ -56,7 +56,7 @@ def look_outside(
     if asked.spam and prepared.content is not None:
         findings += _spam(prepared, settings, now, notes)
     if asked.dns:
-        from newsletter.delivery.sender_dns import dns_findings
+        from newsletter.delivery.outside.sender_dns import dns_findings
 
         findings += dns_findings(settings, from_emails=_own_sender(prepared, settings))
     return replace(prepared, findings=tuple(findings)), notes
@@ -70,8 +70,8 @@ def _own_sender(prepared: Prepared, settings: Settings) -> tuple[str, ...]:
 def _spam(
     prepared: Prepared, settings: Settings, now: datetime, notes: list[str]
 ) -> tuple[Finding, ...]:
+    from newsletter.delivery.outside.spam_score import find_spamassassin, spam_findings
     from newsletter.delivery.proofs import render_proof
-    from newsletter.delivery.spam_score import find_spamassassin, spam_findings
 
     if find_spamassassin() is None:
         notes.append("spam score: SpamAssassin is not here (apt-get install spamassassin)")

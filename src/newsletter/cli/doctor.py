@@ -58,7 +58,7 @@ def doctor(
 def _look_at_dns(workspace: Workspace) -> list[Health]:
     """Ask about every sender; where the database cannot be read, about the settings' own alone."""
     from newsletter.delivery.checkup import sender_addresses
-    from newsletter.delivery.sender_dns import look_at_dns
+    from newsletter.delivery.outside.sender_dns import look_at_dns
 
     try:
         own = sender_addresses(workspace.database)
@@ -69,7 +69,7 @@ def _look_at_dns(workspace: Workspace) -> list[Health]:
 
 def _told(line: Health) -> list[str]:
     """Return a line as a person reads it: what is wrong stands apart from what is not known."""
-    from newsletter.delivery.dns_health import DnsHealth
+    from newsletter.delivery.outside.dns_health import DnsHealth
 
     mark, told, why = "ok  " if line.ok else "FAIL", not line.ok, ""
     if isinstance(line, DnsHealth):

@@ -1,6 +1,6 @@
 """Where a campaign's public page lives: an address that anybody can guess, or one that nobody can.
 
-Pure; who may be shown what at an address is decided in `newsletter.web.issues`.
+Pure; who may be shown what at an address is decided in `newsletter.web.archive.issues`.
 """
 
 from __future__ import annotations

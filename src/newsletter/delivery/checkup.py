@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 from sqlalchemy import func, select
 
 from newsletter.delivery.letter_reports import look_at_letters
+from newsletter.delivery.outside.sender_setup import is_example
 from newsletter.delivery.preparing import list_identity, sends_to_loopback
-from newsletter.delivery.sender_setup import is_example
 from newsletter.delivery.states import CampaignStatus, DeliveryState
 from newsletter.digest.model import Byline, Digest, Paragraph, Text
 from newsletter.providers.base import Health

@@ -19,8 +19,8 @@ from newsletter.audience.segment_sql import attribute_text
 from newsletter.delivery.preparing import ArchiveUrl, Prepared, prepare
 from newsletter.digest.checks import bare_fields
 from newsletter.digest.model import Finding
-from newsletter.rendering.checks_codes import SUBJECT, found
-from newsletter.rendering.checks_size import NEARLY_CLIPPED, SIZE_CODES, check_size, merged_sizes
+from newsletter.rendering.checks.codes import SUBJECT, found
+from newsletter.rendering.checks.size import NEARLY_CLIPPED, SIZE_CODES, check_size, merged_sizes
 from newsletter.rendering.content import SYSTEM_FIELDS
 from newsletter.rendering.merge import LONGEST_VALUE
 from newsletter.settings import Settings

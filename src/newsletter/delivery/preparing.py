@@ -19,9 +19,9 @@ from newsletter.digest.checks import addresses_in, check
 from newsletter.digest.model import Digest, Finding, Parsed, Severity, plain_text
 from newsletter.digest.parser import load
 from newsletter.errors import ConfigurationError, DeliveryError, Place, TemplateError
-from newsletter.rendering.checks import check_content
-from newsletter.rendering.checks_codes import HEADERS, found
-from newsletter.rendering.checks_headers import check_alignment, check_message
+from newsletter.rendering.checks.codes import HEADERS, found
+from newsletter.rendering.checks.email import check_content
+from newsletter.rendering.checks.headers import check_alignment, check_message
 from newsletter.rendering.content import (
     PREFERENCES_URL,
     UNSUBSCRIBE_URL,

@@ -11,7 +11,7 @@ from markupsafe import Markup, escape
 
 from newsletter.rendering.content import EmailContent
 from newsletter.rendering.render import clean_subject
-from newsletter.rendering.text import COLUMNS, wrap
+from newsletter.rendering.text.writer import COLUMNS, wrap
 
 COMMAND_INDENT = "    "
 """What the lines of a paragraph of commands begin with."""

@@ -35,7 +35,7 @@ from newsletter.rendering.merge import SlotAllocator
 from newsletter.rendering.render import clean_subject, look, sender_values
 from newsletter.rendering.styles import InlineStyles
 from newsletter.rendering.templates import PREHEADER_PADDING, fill_template, to_html
-from newsletter.rendering.text import COLUMNS, wrap
+from newsletter.rendering.text.writer import COLUMNS, wrap
 from newsletter.rendering.theme import PAPER, Theme
 from newsletter.rendering.words import direction_of, format_date, words_of
 

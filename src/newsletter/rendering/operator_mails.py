@@ -19,7 +19,7 @@ from newsletter.rendering.alerts import (
 )
 from newsletter.rendering.content import EmailContent
 from newsletter.rendering.merge import Merged
-from newsletter.rendering.text import COLUMNS, wrap
+from newsletter.rendering.text.writer import COLUMNS, wrap
 
 DECISIONS = (("#approve", "Approve it …"), ("#cancel", "Do not send it …"))
 """Both links lead to the page with both buttons: a scanner that follows them decides nothing."""

@@ -28,7 +28,7 @@ from newsletter.rendering.merge import SlotAllocator, clean_value
 from newsletter.rendering.outline import Outline, outline_of
 from newsletter.rendering.styles import InlineStyles, dark_rules, word_font
 from newsletter.rendering.templates import PREHEADER_PADDING, fill_template, to_html
-from newsletter.rendering.text import TextWriter
+from newsletter.rendering.text.writer import TextWriter
 from newsletter.rendering.theme import PAPER, Theme
 from newsletter.rendering.words import direction_of, format_date, words_of
 

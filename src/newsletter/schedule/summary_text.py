@@ -7,7 +7,7 @@ from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from newsletter.rendering.alerts import COMMAND_INDENT
-from newsletter.rendering.text import COLUMNS, columns, wrap
+from newsletter.rendering.text.writer import COLUMNS, columns, wrap
 from newsletter.rendering.theme import format_date
 from newsletter.schedule.daily_summary import EditionLine, ListFigures, Summary
 from newsletter.schedule.model import EditionStatus

@@ -11,19 +11,18 @@ from fastapi.responses import HTMLResponse
 
 from newsletter import __version__
 from newsletter.web import (
-    archive_pages,
     edition_pages,
-    feed_pages,
     front_pages,
     health_pages,
     joining_pages,
     leaving_pages,
     preferences_pages,
     privacy_pages,
-    sitemap_pages,
     webhooks,
 )
-from newsletter.web.archive import Archive
+from newsletter.web.archive import feed_pages, sitemap_pages
+from newsletter.web.archive import pages as archive_pages
+from newsletter.web.archive.groups import Archive
 from newsletter.web.guard import Guard
 from newsletter.web.office import Office
 from newsletter.web.pages import Pages

@@ -30,8 +30,8 @@ from newsletter.schedule.proof_mail import (
     look_at_question,
     revision_number,
 )
+from newsletter.web.archive.readable import readable
 from newsletter.web.forms import form_body, one_of, read_form
-from newsletter.web.readable import readable
 from newsletter.web.site import BadLink, Site
 
 ACTOR = "operator:mail"

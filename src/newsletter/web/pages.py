@@ -17,8 +17,8 @@ from starlette.responses import HTMLResponse, Response
 from newsletter.delivery.archive_addresses import archive_path
 from newsletter.rendering.words import format_date, words_of
 from newsletter.settings import Settings
+from newsletter.web.archive.feed_formats import FORMATS
 from newsletter.web.catalogue import Catalogue, Words, accepted_languages
-from newsletter.web.feed_formats import FORMATS
 from newsletter.web.forms import TRAP
 
 _HERE = Path(__file__).resolve().parent

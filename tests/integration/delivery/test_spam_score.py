@@ -7,7 +7,12 @@ from pathlib import Path
 import pytest
 from tests.command import a_desk
 
-from newsletter.delivery.spam_score import NotScored, find_spamassassin, score, spam_findings
+from newsletter.delivery.outside.spam_score import (
+    NotScored,
+    find_spamassassin,
+    score,
+    spam_findings,
+)
 
 GTUBE = b"XJS*C4JDBQADN1.NSBN3*2IDNEN*GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X"
 

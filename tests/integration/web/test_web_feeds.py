@@ -22,8 +22,8 @@ from tests.integration.web.archive_stage import BASE_URL, Press, a_digest
 from tests.integration.web.running import RunningApp, an_office, some_settings
 
 from newsletter.audience.lists import create_list
-from newsletter.web import sitemap_pages
-from newsletter.web.archive import Archive
+from newsletter.web.archive import sitemap_pages
+from newsletter.web.archive.groups import Archive
 from newsletter.web.catalogue import Catalogue
 from newsletter.web.office import do_nothing
 from newsletter.web.pages import Pages

@@ -46,7 +46,7 @@ from newsletter.schedule.proof_mail import edition_path
 from newsletter.schedule.schedules import add_schedule
 from newsletter.storage.schedule_tables import editions
 from newsletter.web.app import create_app
-from newsletter.web.feed_formats import FORMATS
+from newsletter.web.archive.feed_formats import FORMATS
 from newsletter.web.office import do_nothing
 
 pytestmark = [

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from tests.fakes.certificates import make_certificates
 from tests.fakes.web_server import Page, WebServer, running_web
 
-from newsletter.delivery.link_addresses import Address, is_public
-from newsletter.delivery.link_checks import check_links
-from newsletter.delivery.link_fetching import Fetcher, FetchFailed, Trouble
+from newsletter.delivery.outside.link_addresses import Address, is_public
+from newsletter.delivery.outside.link_checks import check_links
+from newsletter.delivery.outside.link_fetching import Fetcher, FetchFailed, Trouble
 from newsletter.digest.model import Digest, Finding
 from newsletter.digest.parser import parse
 

@@ -12,9 +12,9 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from tests.fakes.dns_server import DnsServer, running_dns
 
-from newsletter.delivery.dns_health import DnsHealth
-from newsletter.delivery.sender_dns import dns_findings, look_at_dns, why_dns_is_skipped
-from newsletter.delivery.sender_setup import sender_setup
+from newsletter.delivery.outside.dns_health import DnsHealth
+from newsletter.delivery.outside.sender_dns import dns_findings, look_at_dns, why_dns_is_skipped
+from newsletter.delivery.outside.sender_setup import sender_setup
 from newsletter.settings import Settings
 
 DOMAIN = "letters.test"

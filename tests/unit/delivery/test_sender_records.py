@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.fakes.dns_server import DnsServer, running_dns
 
-from newsletter.delivery.dkim_records import is_dkim, read_dkim
-from newsletter.delivery.dmarc_records import read_dmarc, walk_up
-from newsletter.delivery.dns_asking import Asker
-from newsletter.delivery.spf_records import read_spf
+from newsletter.delivery.outside.dkim_records import is_dkim, read_dkim
+from newsletter.delivery.outside.dmarc_records import read_dmarc, walk_up
+from newsletter.delivery.outside.dns_asking import Asker
+from newsletter.delivery.outside.spf_records import read_spf
 
 WORDS = ["include:", "a:", "mx", "ip4:192.0.2.1/24", "ip6:::1", "redirect=", "exists:%{i}.x", "ptr"]
 PIECES = st.sampled_from(

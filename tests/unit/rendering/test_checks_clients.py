@@ -8,10 +8,8 @@ from pathlib import Path
 import pytest
 
 from newsletter.errors import ConfigurationError
-from newsletter.rendering import client_data
-from newsletter.rendering.checks_clients import check_clients
-from newsletter.rendering.checks_page import read_page
-from newsletter.rendering.client_data import (
+from newsletter.rendering.checks import client_data
+from newsletter.rendering.checks.client_data import (
     CLIENTS,
     FILE,
     ClientData,
@@ -20,7 +18,9 @@ from newsletter.rendering.client_data import (
     load_client_data,
     refresh,
 )
-from newsletter.rendering.client_harmless import HARMLESS
+from newsletter.rendering.checks.client_harmless import HARMLESS
+from newsletter.rendering.checks.clients import check_clients
+from newsletter.rendering.checks.page import read_page
 
 
 def told(body: str, head: str = "") -> list[str]:

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from newsletter.rendering.checks_contrast import check_contrast
-from newsletter.rendering.checks_page import read_page
+from newsletter.rendering.checks.contrast import check_contrast
+from newsletter.rendering.checks.page import read_page
 from newsletter.rendering.content import Slot, SlotContext
 
 

@@ -10,8 +10,8 @@ from tests.fakes.mailings import a_mailing
 
 from newsletter.digest.model import Finding
 from newsletter.digest.parser import load, parse
-from newsletter.rendering.checks import check_content
-from newsletter.rendering.checks_codes import ALL_CODES, CODES
+from newsletter.rendering.checks.codes import ALL_CODES, CODES
+from newsletter.rendering.checks.email import check_content
 from newsletter.rendering.content import EmailContent
 from newsletter.rendering.render import render
 

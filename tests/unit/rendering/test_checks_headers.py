@@ -6,7 +6,7 @@ import pytest
 from tests.fakes.mailings import a_mailing
 
 from newsletter.digest.model import Finding
-from newsletter.rendering.checks_headers import ONCE, check_alignment, check_message
+from newsletter.rendering.checks.headers import ONCE, check_alignment, check_message
 from newsletter.rendering.mime import MessageTemplate
 
 URL = "https://news.example.org/u/" + "t" * 300

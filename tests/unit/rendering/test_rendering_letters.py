@@ -16,7 +16,7 @@ from newsletter.rendering.content import EmailContent
 from newsletter.rendering.letter_words import LetterForm
 from newsletter.rendering.letters import format_until, render_letter
 from newsletter.rendering.merge import Merged, merge
-from newsletter.rendering.text import columns
+from newsletter.rendering.text.writer import columns
 from newsletter.resources import bundled
 
 IDENTITY = replace(a_mailing().identity, contact="hello@news.example.org")

@@ -12,12 +12,12 @@ from tests.fakes.mailings import a_mailing
 
 from newsletter.digest.parser import load, parse
 from newsletter.errors import TemplateError
-from newsletter.rendering.checks import CODES, check_content
+from newsletter.rendering.checks.email import CODES, check_content
 from newsletter.rendering.content import EmailContent
 from newsletter.rendering.merge import merge
 from newsletter.rendering.mjml_tags import refuse_unknown_tags
 from newsletter.rendering.render import render
-from newsletter.rendering.text import columns, wrap
+from newsletter.rendering.text.writer import columns, wrap
 
 GOLDEN = Path(__file__).resolve().parents[2] / "golden"
 # Read now: tests see none of the machine's own variables.

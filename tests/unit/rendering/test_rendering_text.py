@@ -12,7 +12,7 @@ from tests.fakes.mailings import a_mailing
 from newsletter.digest.model import Digest
 from newsletter.digest.parser import load, parse
 from newsletter.rendering.merge import SlotAllocator, cut
-from newsletter.rendering.text import TextWriter, columns
+from newsletter.rendering.text.writer import TextWriter, columns
 from newsletter.rendering.theme import words_of
 
 IDENTITY = replace(

@@ -41,7 +41,7 @@ from newsletter.digest.model import (
 )
 from newsletter.rendering.content import SlotContext
 from newsletter.rendering.merge import SlotAllocator, cut
-from newsletter.rendering.text import TextWriter, columns, wrap
+from newsletter.rendering.text.writer import TextWriter, columns, wrap
 from newsletter.rendering.theme import words_of
 
 IDENTITY = replace(a_mailing().identity, archive_url="https://news.example.org/archive/7")

@@ -15,7 +15,7 @@ from newsletter.clock import SettableClock
 from newsletter.delivery.alert_claims import list_alerts
 from newsletter.delivery.states import DeliveryState
 from newsletter.rendering.operator_mails import render_summary
-from newsletter.rendering.text import columns
+from newsletter.rendering.text.writer import columns
 from newsletter.schedule.daily_summary import (
     EditionLine,
     Figures,

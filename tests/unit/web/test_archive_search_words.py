@@ -7,8 +7,8 @@ import time
 from hypothesis import given
 from hypothesis import strategies as st
 
-from newsletter.web.archive_search import LONGEST_QUERY, MOST_TERMS, fold, plain_of, terms_of
-from newsletter.web.shelf import Shelf
+from newsletter.web.archive.search import LONGEST_QUERY, MOST_TERMS, fold, plain_of, terms_of
+from newsletter.web.archive.shelf import Shelf
 
 
 def test_the_words_of_a_digest_are_searched_and_not_its_marks() -> None:

@@ -7,8 +7,8 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from newsletter.rendering.text import COLUMNS
-from newsletter.web.readable import readable
+from newsletter.rendering.text.writer import COLUMNS
+from newsletter.web.archive.readable import readable
 
 
 def test_lines_cut_for_their_length_are_one_paragraph_again() -> None:

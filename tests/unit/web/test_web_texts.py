@@ -19,7 +19,7 @@ from newsletter.web.catalogue import (
 WEB = TEXTS.parent
 SOURCES = [
     path.read_text(encoding="utf-8")
-    for path in [*WEB.glob("*.py"), *(WEB / "templates").glob("*.html")]
+    for path in [*WEB.rglob("*.py"), *(WEB / "templates").glob("*.html")]
 ]
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from newsletter.digest.model import Finding, Severity
-from newsletter.rendering.checks import CLIPPED, NEARLY_CLIPPED, merged_sizes
+from newsletter.rendering.checks.email import CLIPPED, NEARLY_CLIPPED, merged_sizes
 from newsletter.web.preview.looks import WIDTHS, Look, Scheme, View
 from newsletter.web.preview.readers import IMAGINED, MOST_FOUND, NOBODY
 from newsletter.web.preview.showing import Shown

@@ -1,0 +1,1 @@
+"""Checks of a rendered email, split by what they look at."""

@@ -1,0 +1,1 @@
+"""Past issues: pages, search, feeds, sitemap."""
