@@ -106,7 +106,7 @@ RULES: Mapping[str, str] = {
     "color:{quiet};",
     "rule": "height:0;margin:26px 0;border:0;border-top:1px solid {line};",
     "link": "color:{link};",
-    "citation": "font-size:0.75em;line-height:0;white-space:nowrap;",
+    "citation": "font-size:12px;line-height:0;white-space:nowrap;",
     "citation-link": "padding:12px 1px;color:{link};text-decoration:none;",
     "sources": "margin:0;padding:0;padding-{start}:30px;font-family:{label_font};font-size:16px;"
     "line-height:22px;overflow-wrap:anywhere;color:{quiet};",
