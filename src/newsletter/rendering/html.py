@@ -43,10 +43,10 @@ IMAGE_WIDTH = 592
 """Widest an image is shown: the column less its margins, in CSS pixels."""
 ICON_WIDTH = 240
 """Up to here an image between words fits the narrowest phone as it is."""
-PHONE_WIDTH, CELL_PADDING = 284, 10
+PHONE_WIDTH, CELL_PADDING = 284, 8
 """Room for a table on the narrowest phone, and what a cell takes of it, in CSS pixels."""
-TABLE_CHARACTER, SMALL_CHARACTER = 9.1, 7.9
-"""What a bold character of a wide font takes at 15 and at 13 pixels."""
+TABLE_CHARACTER, SMALL_CHARACTER = 8.4, 7.3
+"""What a bold character takes at 15 and at 13 pixels."""
 _WORD = re.compile(r"[^\s-]+")
 """What no browser breaks: it does so at spaces and hyphens."""
 _NOTHING = Text("")

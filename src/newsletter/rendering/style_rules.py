@@ -76,21 +76,22 @@ RULES: Mapping[str, str] = {
     # Wider than a phone: small there, so that words stay whole; larger screens set it larger.
     "table-small": "width:100%;margin:0 0 20px;border-collapse:collapse;"
     "border-top:2px solid {ink};font-family:{label_font};font-size:13px;line-height:1.45;"
+    "letter-spacing:{tight};"
     "color:{ink};word-break:normal;overflow-wrap:break-word;",
     # Wider still: words break rather than that the page scrolls.
     "table-dense": "width:100%;margin:0 0 20px;border-collapse:collapse;"
     "border-top:2px solid {ink};font-family:{label_font};font-size:13px;line-height:1.45;"
     "color:{ink};word-break:break-word;overflow-wrap:anywhere;",
-    "header-cell": "padding:8px 5px;border-bottom:1px solid {ink};text-align:{start};"
+    "header-cell": "padding:8px 4px;border-bottom:1px solid {ink};text-align:{start};"
     "vertical-align:bottom;font-weight:700;",
-    "header-cell-center": "padding:8px 5px;border-bottom:1px solid {ink};text-align:center;"
+    "header-cell-center": "padding:8px 4px;border-bottom:1px solid {ink};text-align:center;"
     "vertical-align:bottom;font-weight:700;",
-    "header-cell-right": "padding:8px 5px;border-bottom:1px solid {ink};text-align:right;"
+    "header-cell-right": "padding:8px 4px;border-bottom:1px solid {ink};text-align:right;"
     "vertical-align:bottom;font-weight:700;",
-    "cell": "padding:8px 5px;border-bottom:1px solid {line};text-align:{start};vertical-align:top;",
-    "cell-center": "padding:8px 5px;border-bottom:1px solid {line};text-align:center;"
+    "cell": "padding:8px 4px;border-bottom:1px solid {line};text-align:{start};vertical-align:top;",
+    "cell-center": "padding:8px 4px;border-bottom:1px solid {line};text-align:center;"
     "vertical-align:top;",
-    "cell-right": "padding:8px 5px;border-bottom:1px solid {line};text-align:right;"
+    "cell-right": "padding:8px 4px;border-bottom:1px solid {line};text-align:right;"
     "vertical-align:top;font-variant-numeric:tabular-nums;",
     # A fixed layout keeps a wide picture from widening the column: max-width alone does not.
     "figure": "width:100%;margin:0 0 20px;table-layout:fixed;",
