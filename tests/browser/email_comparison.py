@@ -25,8 +25,11 @@ TILE = 16
 """Side of the squares that are judged, in pixels of the picture."""
 SHAPE_APART = 12
 """Mean difference (0 to 255) of a tile in which something else stands."""
-GROUND_APART = 3
-"""Difference (0 to 255) of the commonest colour of a tile whose ground is another."""
+GROUND_APART = 6
+"""Difference (0 to 255) of the commonest colour of a tile whose ground is another.
+
+Reducing to a palette finds the nearest colour to within four or five.
+"""
 GROUND_SHARE = 0.6
 """Share of a tile that its commonest colour must have to be its ground."""
 _BLUR = 1.2
@@ -48,7 +51,7 @@ class Verdict:
 def reduced(picture: Image.Image) -> Image.Image:
     """Return a picture as it is kept: half its size, in its commonest colours, no dithering.
 
-    The commonest are exact, so grounds and panels are; only the shades of edges are rounded.
+    Grounds and panels keep nearly theirs; the shades of edges are rounded.
     """
     size = (max(1, picture.width // SCALE), max(1, picture.height // SCALE))
     small = picture.convert("RGB").resize(size, Image.Resampling.BOX)
