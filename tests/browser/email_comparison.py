@@ -8,15 +8,18 @@ change does not drown in a long page.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import cast
 
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
 SCALE = 2
 """Pixels of the page to one of the picture."""
-EXACT_COLOURS, MORE_COLOURS = 24, 104
-"""Colours of a kept picture: the commonest as they are, and shades between."""
+COLOURS = 128
+"""Colours of a kept picture: first the commonest as they are, then shades between them."""
+COLOURS_APART = 6
+"""Difference (0 to 255) from which two colours are kept apart."""
 HEIGHT_APART = 6
 """Pixels of the page by which heights may differ."""
 NUDGES = (0, -1, 1)
@@ -49,17 +52,34 @@ class Verdict:
 
 
 def reduced(picture: Image.Image) -> Image.Image:
-    """Return a picture as it is kept: half its size, in its commonest colours, no dithering.
+    """Return a picture as it is kept: half its size, in few colours, no dithering.
 
-    Grounds and panels keep nearly theirs; the shades of edges are rounded.
+    The commonest are exact, so grounds and panels are; only the shades of edges are rounded.
     """
     size = (max(1, picture.width // SCALE), max(1, picture.height // SCALE))
     small = picture.convert("RGB").resize(size, Image.Resampling.BOX)
-    common = Counter(zip(*[iter(small.tobytes())] * 3, strict=True)).most_common(EXACT_COLOURS)
-    shades = small.quantize(MORE_COLOURS, Image.Quantize.MEDIANCUT).getpalette() or []
     palette = Image.new("P", (1, 1))
-    palette.putpalette([*(channel for colour, _ in common for channel in colour), *shades])
+    palette.putpalette([channel for colour in _colours(small) for channel in colour])
     return small.quantize(palette=palette, dither=Image.Dither.NONE)
+
+
+def _colours(picture: Image.Image) -> list[tuple[int, ...]]:
+    """Return the colours to keep; no two so near that they would be taken for one another."""
+    counted = Counter(_triples(picture.tobytes())).most_common(COLOURS // 4)
+    shades = picture.quantize(COLOURS, Image.Quantize.MEDIANCUT).getpalette() or []
+    kept: list[tuple[int, ...]] = []
+    for colour in [*(colour for colour, _ in counted), *_triples(shades)]:
+        if all(_apart(colour, other) >= COLOURS_APART for other in kept):
+            kept.append(colour)
+    return kept[:COLOURS]
+
+
+def _triples(channels: Iterable[int]) -> Iterator[tuple[int, ...]]:
+    return zip(*[iter(channels)] * 3, strict=True)
+
+
+def _apart(one: tuple[int, ...], other: tuple[int, ...]) -> int:
+    return max(abs(first - second) for first, second in zip(one, other, strict=True))
 
 
 def compare(expected: Image.Image, actual: Image.Image) -> Verdict:
@@ -114,13 +134,12 @@ def _other_grounds(expected: Image.Image, actual: Image.Image) -> Iterator[tuple
         for left in range(0, actual.width, TILE):
             box = (left, top, min(left + TILE, actual.width), min(top + TILE, actual.height))
             first, second = _ground(expected.crop(box)), _ground(actual.crop(box))
-            if first and second:
-                apart = max(abs(one - two) for one, two in zip(first, second, strict=True))
-                if apart > GROUND_APART:
-                    yield left, top, apart
+            if first and second and (apart := _apart(first, second)) > GROUND_APART:
+                yield left, top, apart
 
 
-def _ground(tile: Image.Image) -> tuple[int, ...] | None:
-    pixels = tile.tobytes()
-    colour, count = Counter(zip(*[iter(pixels)] * 3, strict=True)).most_common(1)[0]
+def _ground(tile: Image.Image) -> tuple[int, int, int] | None:
+    counted = tile.getcolors(TILE * TILE) or []
+    colours = cast("list[tuple[int, tuple[int, int, int]]]", counted)
+    count, colour = max(colours)
     return colour if count >= GROUND_SHARE * tile.width * tile.height else None

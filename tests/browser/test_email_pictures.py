@@ -81,16 +81,18 @@ def test_a_change_of_the_design_is_seen(window: Window, mutation: str) -> None:
     assert not compare(before, after).same
 
 
+def _moved(picture: Image.Image, right: int, down: int) -> Image.Image:
+    moved = picture.copy()
+    moved.paste(picture, (right, down))
+    return moved
+
+
 HARMLESS: dict[str, Callable[[Image.Image], Image.Image]] = {
     "softer-edges": lambda picture: picture.filter(ImageFilter.GaussianBlur(0.7)),
     "sharper-edges": lambda picture: picture.filter(ImageFilter.UnsharpMask(1, 60, 0)),
     "bolder-letters": lambda picture: ImageEnhance.Contrast(picture).enhance(1.01),
-    "one-pixel-lower": lambda picture: picture.transform(
-        picture.size, Image.Transform.AFFINE, (1, 0, 0, 0, 1, -1)
-    ),
-    "half-a-pixel-aside": lambda picture: picture.transform(
-        picture.size, Image.Transform.AFFINE, (1, 0, 0.5, 0, 1, 0), Image.Resampling.BILINEAR
-    ),
+    "one-pixel-lower": lambda picture: _moved(picture, 0, 1),
+    "half-a-pixel-aside": lambda picture: Image.blend(picture, _moved(picture, 1, 0), 0.5),
 }
 
 

@@ -52,12 +52,20 @@ def look_outside(
 
         # Whether a site has https is known then, and need not be guessed.
         findings = [f for f in findings if f.code != "insecure-link" or f.line is None]
-        findings += check_links(prepared.digest)
+        part = settings.check
+        findings += check_links(
+            prepared.digest,
+            seconds=part.link_seconds.total_seconds(),
+            whole=part.links_seconds.total_seconds(),
+            most=part.links_at_most,
+        )
     if asked.spam and prepared.content is not None:
         findings += _spam(prepared, settings, now, notes)
     if asked.dns:
-        from newsletter.delivery.outside.sender_dns import dns_findings
+        from newsletter.delivery.outside.sender_dns import dns_findings, why_dns_is_skipped
 
+        if (reason := why_dns_is_skipped(settings)) is not None:
+            notes.append(f"DNS      not asked: {reason}")
         findings += dns_findings(settings, from_emails=_own_sender(prepared, settings))
     return replace(prepared, findings=tuple(findings)), notes
 
@@ -70,14 +78,21 @@ def _own_sender(prepared: Prepared, settings: Settings) -> tuple[str, ...]:
 def _spam(
     prepared: Prepared, settings: Settings, now: datetime, notes: list[str]
 ) -> tuple[Finding, ...]:
-    from newsletter.delivery.outside.spam_score import find_spamassassin, spam_findings
+    from newsletter.delivery.outside.spam_score import SpamScore, find_spamassassin, spam_findings
     from newsletter.delivery.proofs import render_proof
 
     if find_spamassassin() is None:
-        notes.append("spam score: SpamAssassin is not here (apt-get install spamassassin)")
+        notes.append("spam     SpamAssassin is not here (apt-get install spamassassin)")
         return ()
     message = render_proof(prepared, name="", at=now).message
-    return spam_findings(message, limit=settings.check.spam_limit)
+
+    def note(judged: SpamScore) -> None:
+        notes.append(
+            f"spam     {round(judged.score, 1) + 0.0} points; {judged.threshold:.1f} make spam"
+            " (SpamAssassin, local rules)"
+        )
+
+    return spam_findings(message, limit=settings.check.spam_limit, on_score=note)
 
 
 def check_json(prepared: Prepared, asked: Asked, notes: Sequence[str]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from datetime import timedelta
@@ -16,7 +17,6 @@ import jsonschema
 import pytest
 from fastapi import FastAPI
 from selectolax.lexbor import LexborHTMLParser
-from starlette.testclient import TestClient
 from tests.builders import Stage
 from tests.integration.web.archive_stage import BASE_URL, Press, a_digest
 from tests.integration.web.running import RunningApp, an_office, some_settings
@@ -310,10 +310,15 @@ def test_a_large_sitemap_comes_in_parts(stage: Stage) -> None:
     app = FastAPI()
     app.include_router(sitemap_pages.router(site, Archive(office, Catalogue()), most=4))
 
-    client = TestClient(app)
-    index = client.get("/sitemap.xml")
-    parts = [client.get(url.removeprefix(BASE_URL)) for url in locations(index)]
-    others = [client.get(f"/sitemap/{part}") for part in ("0.xml", "3.xml", "x.xml")]
+    async def look() -> tuple[httpx.Response, list[httpx.Response], list[httpx.Response]]:
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url=BASE_URL) as client:
+            index = await client.get("/sitemap.xml")
+            parts = [await client.get(url) for url in locations(index)]
+            others = [await client.get(f"/sitemap/{part}") for part in ("0.xml", "3.xml", "x.xml")]
+        return index, parts, others
+
+    index, parts, others = asyncio.run(look())
     site.transactions.close()
 
     assert b"<sitemapindex" in index.content

@@ -12,6 +12,7 @@ import secrets
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -103,12 +104,17 @@ def score(message: bytes, program: str, *, seconds: float = 60) -> SpamScore:
 
 
 def spam_findings(
-    message: bytes, *, limit: float, program: str | None = None, seconds: float = 60
+    message: bytes,
+    *,
+    limit: float,
+    program: str | None = None,
+    seconds: float = 60,
+    on_score: Callable[[SpamScore], object] | None = None,
 ) -> tuple[Finding, ...]:
     """Return what a spam filter finds in a message from `limit` points on.
 
     An error from its own threshold on, a warning below. `program` None: where it is found;
-    without one there are no findings.
+    without one there are no findings. `on_score` is told of the score, however good.
     """
     found = program or find_spamassassin()
     if found is None:
@@ -118,6 +124,8 @@ def spam_findings(
     except NotScored as problem:
         fix = "run 'spamassassin --lint' and look at what it says"
         return (make_finding(SPAM_KINDS, "spam-not-scored", problem.problem, fix, place=_PLACE),)
+    if on_score is not None:
+        on_score(judged)
     if judged.score < min(limit, judged.threshold):
         return ()
     finding = make_finding(
