@@ -7,8 +7,7 @@ change does not drown in a long page.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import cast
 
@@ -16,10 +15,8 @@ from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
 SCALE = 2
 """Pixels of the page to one of the picture."""
-COLOURS = 128
-"""Colours of a kept picture: first the commonest as they are, then shades between them."""
-COLOURS_APART = 6
-"""Difference (0 to 255) from which two colours are kept apart."""
+EXACT, SHADES = 16, 112
+"""Colours of a kept picture: the commonest as they are, and shades between them."""
 HEIGHT_APART = 6
 """Pixels of the page by which heights may differ."""
 NUDGES = (0, -1, 1)
@@ -28,11 +25,8 @@ TILE = 16
 """Side of the squares that are judged, in pixels of the picture."""
 SHAPE_APART = 12
 """Mean difference (0 to 255) of a tile in which something else stands."""
-GROUND_APART = 6
-"""Difference (0 to 255) of the commonest colour of a tile whose ground is another.
-
-Reducing to a palette finds the nearest colour to within four or five.
-"""
+GROUND_APART = 3
+"""Difference (0 to 255) of the commonest colour of a tile whose ground is another."""
 GROUND_SHARE = 0.6
 """Share of a tile that its commonest colour must have to be its ground."""
 _BLUR = 1.2
@@ -58,28 +52,29 @@ def reduced(picture: Image.Image) -> Image.Image:
     """
     size = (max(1, picture.width // SCALE), max(1, picture.height // SCALE))
     small = picture.convert("RGB").resize(size, Image.Resampling.BOX)
+    exact = [colour for _, colour in sorted(_counted(small), reverse=True)[:EXACT]]
+    shades = small.quantize(SHADES, Image.Quantize.MEDIANCUT).getpalette() or []
     palette = Image.new("P", (1, 1))
-    palette.putpalette([channel for colour in _colours(small) for channel in colour])
-    return small.quantize(palette=palette, dither=Image.Dither.NONE)
+    palette.putpalette([*(channel for colour in exact for channel in colour), *shades])
+    kept = small.quantize(palette=palette, dither=Image.Dither.NONE)
+    # Pillow looks for the nearest colour in steps, and may take one of the next.
+    for index, colour in enumerate(exact):
+        kept.paste(index, mask=_where(small, colour))
+    return kept
 
 
-def _colours(picture: Image.Image) -> list[tuple[int, ...]]:
-    """Return the colours to keep; no two so near that they would be taken for one another."""
-    counted = Counter(_triples(picture.tobytes())).most_common(COLOURS // 4)
-    shades = picture.quantize(COLOURS, Image.Quantize.MEDIANCUT).getpalette() or []
-    kept: list[tuple[int, ...]] = []
-    for colour in [*(colour for colour, _ in counted), *_triples(shades)]:
-        if all(_apart(colour, other) >= COLOURS_APART for other in kept):
-            kept.append(colour)
-    return kept[:COLOURS]
+def _where(picture: Image.Image, colour: tuple[int, int, int]) -> Image.Image:
+    """Return a mask of the pixels that have exactly a colour."""
+    apart = ImageChops.difference(picture, Image.new("RGB", picture.size, colour))
+    red, green, blue = apart.split()
+    most = ImageChops.lighter(ImageChops.lighter(red, green), blue)
+    return most.point([255, *[0] * 255])
 
 
-def _triples(channels: Iterable[int]) -> Iterator[tuple[int, ...]]:
-    return zip(*[iter(channels)] * 3, strict=True)
-
-
-def _apart(one: tuple[int, ...], other: tuple[int, ...]) -> int:
-    return max(abs(first - second) for first, second in zip(one, other, strict=True))
+def _counted(picture: Image.Image) -> list[tuple[int, tuple[int, int, int]]]:
+    """Return how often each colour of an RGB picture occurs."""
+    counted = picture.getcolors(picture.width * picture.height) or []
+    return cast("list[tuple[int, tuple[int, int, int]]]", counted)
 
 
 def compare(expected: Image.Image, actual: Image.Image) -> Verdict:
@@ -134,12 +129,12 @@ def _other_grounds(expected: Image.Image, actual: Image.Image) -> Iterator[tuple
         for left in range(0, actual.width, TILE):
             box = (left, top, min(left + TILE, actual.width), min(top + TILE, actual.height))
             first, second = _ground(expected.crop(box)), _ground(actual.crop(box))
-            if first and second and (apart := _apart(first, second)) > GROUND_APART:
-                yield left, top, apart
+            if first and second:
+                apart = max(abs(one - two) for one, two in zip(first, second, strict=True))
+                if apart > GROUND_APART:
+                    yield left, top, apart
 
 
 def _ground(tile: Image.Image) -> tuple[int, int, int] | None:
-    counted = tile.getcolors(TILE * TILE) or []
-    colours = cast("list[tuple[int, tuple[int, int, int]]]", counted)
-    count, colour = max(colours)
+    count, colour = max(_counted(tile))
     return colour if count >= GROUND_SHARE * tile.width * tile.height else None

@@ -50,6 +50,8 @@ def test_the_folder_holds_these_pictures_and_stays_small() -> None:
 MUTATIONS = {
     "another-ground-of-a-panel": "const e = document.querySelector('[class~=why]');"
     " e.style.backgroundColor = '#f1eef7'",
+    "a-panel-a-shade-darker": "document.querySelector('[class~=why]').style.backgroundColor"
+    " = '#f2ece0'",
     "a-slightly-other-ground": "for (const e of document.querySelectorAll('body div, body table'))"
     " if (getComputedStyle(e).backgroundColor !== 'rgba(0, 0, 0, 0)')"
     " e.style.setProperty('background-color', '#f4f6f0', 'important')",
