@@ -13,7 +13,7 @@ RULES: Mapping[str, str] = {
     "online": "margin:0;text-align:{end};",
     "online-link": "display:inline-block;padding:12px 0;font-size:14px;line-height:20px;"
     "color:{quiet};text-decoration:underline;",
-    "masthead": "margin:0 0 12px;font-family:{heading_font};font-size:28px;line-height:1.2;"
+    "masthead": "margin:0 0 12px;font-family:{heading_font};font-size:30px;line-height:1.2;"
     "font-weight:700;color:{ink};letter-spacing:{tight};",
     # A plate of paper under a transparent logo; as an image too, which forced inversion leaves.
     "logo": "display:block;margin:0 0 12px;max-width:100%;height:auto;border:0;"
@@ -29,8 +29,8 @@ RULES: Mapping[str, str] = {
     "contents": "border-top:1px solid {line};border-bottom:1px solid {line};",
     "contents-title": "margin:0;padding:14px 0 6px;font-family:{label_font};font-size:15px;"
     "line-height:1.4;font-weight:700;color:{label};letter-spacing:{tracking};",
-    "contents-group": "margin:0;padding:10px 0 6px;border-top:1px solid {line};"
-    "font-family:{label_font};font-size:14px;line-height:1.4;color:{quiet};",
+    "contents-group": "margin:0;padding:16px 0 6px;font-family:{label_font};font-size:14px;"
+    "line-height:1.4;font-weight:700;color:{quiet};",
     "contents-list": "margin:0;padding:0;list-style:none;",
     "contents-item": "margin:0;padding:0;border-top:1px solid {line};",
     "contents-link": "display:block;padding:10px 0;font-size:17px;line-height:24px;color:{ink};"
@@ -100,8 +100,8 @@ RULES: Mapping[str, str] = {
     "font-size:15px;line-height:1.5;color:{quiet};",
     "image-unsized": "display:block;width:auto;max-width:100%;height:auto;border:0;"
     "font-family:{label_font};font-size:15px;line-height:1.5;color:{quiet};",
-    "image-inline": "width:100%;max-width:592px;height:auto;border:0;vertical-align:middle;"
-    "color:{quiet};",
+    "image-inline": "width:100%;max-width:592px;height:auto;margin:10px 0;border:0;"
+    "vertical-align:middle;color:{quiet};",
     "image-icon": "border:0;vertical-align:middle;color:{quiet};",
     "caption": "margin:8px 0 0;font-family:{label_font};font-size:14px;line-height:1.5;"
     "color:{quiet};",
