@@ -192,6 +192,14 @@ def test_what_the_author_wrote_is_left_to_the_digest_s_own_checks() -> None:
     assert check_content(content, IDENTITY, written=written) == ()
 
 
+def test_the_address_of_the_public_page_is_left_to_the_settings() -> None:
+    address = "http://127.0.0.1:8000/archive/daily/2026-11-24"
+    email = an_email(f'<a href="{address}">Read online</a>')
+
+    assert "insecure-link" in findings(email)
+    assert findings(email, archive_url=address) == {}
+
+
 def test_the_message_says_when_the_way_to_leave_is_cut_off() -> None:
     behind = findings(an_email("x" * 110_000))["html-too-large"]
     before = findings(an_email(page=PAGE.replace("</body>", "x" * 110_000 + "</body>")))
