@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 
 from newsletter.digest.checks_links import (
     check_image,
@@ -18,29 +18,20 @@ from newsletter.digest.checks_links import (
 from newsletter.digest.findings import CODES, Findings, excerpt
 from newsletter.digest.merge_fields import SYSTEM_MERGE_FIELDS, scan
 from newsletter.digest.model import (
-    Block,
     Citation,
     Code,
-    CodeBlock,
     Digest,
-    Emphasis,
     Finding,
-    Heading,
     Image,
     Inline,
     Link,
-    ListBlock,
     MergeField,
-    Paragraph,
     Parsed,
-    Quote,
-    Rule,
     Severity,
-    Strong,
-    Table,
     Text,
     plain_text,
 )
+from newsletter.digest.walking import texts, walk
 
 __all__ = ["CODES", "LONGEST_WORD", "addresses_in", "bare_fields", "check", "has_errors"]
 
@@ -69,7 +60,7 @@ def check(parsed: Parsed, *, merge_fields: Collection[str]) -> tuple[Finding, ..
     _check_head(digest, findings)
     _check_stories(digest, findings)
     _check_sources(digest, findings)
-    for inlines, line in _texts(digest):
+    for inlines, line in texts(digest):
         _check_inlines(inlines, line, merge_fields, findings)
     for text in (digest.subject, digest.preheader):
         # The parser told about mistakes in them already, with their line.
@@ -86,7 +77,7 @@ def has_errors(findings: Collection[Finding]) -> bool:
 
 def addresses_in(digest: Digest) -> frozenset[str]:
     """Return the addresses of every link, image and source that the digest's author wrote."""
-    nodes = [node for inlines, _ in _texts(digest) for node in _walk(inlines, whole=True)]
+    nodes = [node for inlines, _ in texts(digest) for node in walk(inlines, whole=True)]
     written = {node.url for node in nodes if isinstance(node, Link | Image)}
     return frozenset(written | {source.url for source in digest.sources if source.url})
 
@@ -97,8 +88,8 @@ def bare_fields(digest: Digest) -> dict[str, int | None]:
     The line is None for what stands in the subject or preheader alone.
     """
     bare: dict[str, int | None] = {}
-    for inlines, _ in _texts(digest):
-        for node in _walk(inlines):
+    for inlines, _ in texts(digest):
+        for node in walk(inlines):
             if isinstance(node, MergeField) and node.default is None:
                 bare.setdefault(node.name, node.line)
     for text in (digest.subject, digest.preheader):
@@ -181,8 +172,8 @@ def _check_stories(digest: Digest, findings: Findings) -> None:
 def _check_sources(digest: Digest, findings: Findings) -> None:
     cited = {
         node.number
-        for inlines, _ in _texts(digest)
-        for node in _walk(inlines)
+        for inlines, _ in texts(digest)
+        for node in walk(inlines)
         if isinstance(node, Citation)
     }
     told: set[str] = set()
@@ -209,7 +200,7 @@ def _check_inlines(
     inlines: Sequence[Inline], line: int, merge_fields: Collection[str], findings: Findings
 ) -> None:
     check_neighbours(inlines, line, findings)
-    for node in _walk(inlines):
+    for node in walk(inlines):
         match node:
             case MergeField():
                 _check_field(node, node.line, merge_fields, findings)
@@ -250,52 +241,5 @@ def _check_field(
         )
 
 
-# ---------------------------------------------------------------- walking
-
-
 def _shown(inlines: tuple[Inline, ...]) -> str:
     return excerpt(plain_text(inlines), 40)
-
-
-def _texts(digest: Digest) -> Iterator[tuple[Sequence[Inline], int]]:
-    """Yield every run of inlines of a digest with its line."""
-    yield digest.title, digest.title_line or 1
-    yield from _block_texts(digest.lede)
-    for section in digest.sections:
-        yield section.title or (), section.line
-        yield from _block_texts(section.blocks)
-        for story in section.stories:
-            yield story.title, story.line
-            yield from _block_texts(story.blocks)
-            yield from _block_texts(story.why_it_matters)
-
-
-def _block_texts(blocks: Sequence[Block]) -> Iterator[tuple[Sequence[Inline], int]]:
-    for block in blocks:
-        match block:
-            case Paragraph(children, line) | Heading(_, children, line):
-                yield children, line
-            case ListBlock(items=items):
-                for item in items:
-                    yield from _block_texts(item)
-            case Quote(inner):
-                yield from _block_texts(inner)
-            case Table(header, rows, line=line):
-                for row in (header, *rows):
-                    for cell in row:
-                        yield cell, line
-            case CodeBlock() | Rule():
-                pass
-
-
-def _walk(inlines: Sequence[Inline], *, whole: bool = False) -> Iterator[Inline]:
-    """Yield inlines and what is in them; the words of a bare link only when `whole`."""
-    for node in inlines:
-        yield node
-        match node:
-            case Link(url=url, children=children):
-                # They are no words to break.
-                if whole or plain_text(children) != url:
-                    yield from _walk(children, whole=whole)
-            case Emphasis(children) | Strong(children):
-                yield from _walk(children, whole=whole)

@@ -114,3 +114,19 @@ def _block_texts(blocks: Iterable[Block]) -> Iterator[str]:
                     yield from (plain_text(cell) for cell in row)
             case CodeBlock() | Rule():
                 pass
+
+
+def first_words(digest: Digest, most: int) -> str:
+    """Return the first words of a digest behind its title, cut at a word to `most` characters."""
+    blocks = [*digest.lede]
+    for section in digest.sections:
+        blocks += section.blocks
+        for story in section.stories:
+            blocks += story.blocks
+    words = " ".join(plain_text(b.children) for b in blocks if isinstance(b, Paragraph)).split()
+    text = ""
+    for word in words:
+        if len(text) + 1 + len(word) > most - 2:
+            return f"{text} …" if text else word[: most - 1] + "…"
+        text = f"{text} {word}".strip()
+    return text

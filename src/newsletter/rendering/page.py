@@ -19,7 +19,6 @@ from newsletter.digest.model import (
     Digest,
     Image,
     Inline,
-    Paragraph,
     Section,
     Source,
     Story,
@@ -28,7 +27,7 @@ from newsletter.digest.model import (
 from newsletter.rendering.content import SlotContext
 from newsletter.rendering.html import HtmlWriter, host_of
 from newsletter.rendering.merge import SlotAllocator
-from newsletter.rendering.outline import outline_of
+from newsletter.rendering.outline import first_words, outline_of
 from newsletter.rendering.styles import ClassStyles
 from newsletter.rendering.words import direction_of, words_of
 
@@ -99,18 +98,7 @@ def description_of(digest: Digest) -> str:
     """Return what a digest is about in a sentence or two: its preheader, else its first words."""
     if digest.preheader and "{{" not in digest.preheader:
         return digest.preheader
-    blocks: list[Block] = [*digest.lede]
-    for section in digest.sections:
-        blocks += section.blocks
-        for story in section.stories:
-            blocks += story.blocks
-    words = " ".join(plain_text(b.children) for b in blocks if isinstance(b, Paragraph)).split()
-    text = ""
-    for word in words:
-        if len(text) + len(word) > DESCRIPTION_MOST - 3:
-            return f"{text} …" if text else word[: DESCRIPTION_MOST - 1] + "…"
-        text = f"{text} {word}".strip()
-    return text
+    return first_words(digest, DESCRIPTION_MOST)
 
 
 class Defaults(SlotAllocator):

@@ -11,7 +11,6 @@ from newsletter.digest.model import (
     Digest,
     Inline,
     MergeField,
-    Paragraph,
     Section,
     Story,
     plain_text,
@@ -25,7 +24,7 @@ from newsletter.rendering.content import (
 )
 from newsletter.rendering.html import HtmlWriter
 from newsletter.rendering.merge import SlotAllocator, clean_value
-from newsletter.rendering.outline import Outline, outline_of
+from newsletter.rendering.outline import Outline, first_words, outline_of
 from newsletter.rendering.styles import InlineStyles, dark_rules, word_font
 from newsletter.rendering.templates import PREHEADER_PADDING, fill_template, to_html
 from newsletter.rendering.text.writer import TextWriter
@@ -51,7 +50,7 @@ def render(
     start = "right" if direction == "rtl" else "left"
     slots = SlotAllocator(digest.content_hash, _occurrence(digest, identity))
     subject = _header(digest.subject, digest.title, slots)
-    preheader = digest.preheader or _preheader(digest)
+    preheader = digest.preheader or first_words(digest, PREHEADER_MOST)
     styles = InlineStyles(theme, start, spaced=words.spaced)
     html = HtmlWriter(slots, digest.sources, styles, words, start=start)
     outline = outline_of(digest)
@@ -194,22 +193,6 @@ def _header(given: str | None, title: tuple[Inline, ...], slots: SlotAllocator) 
 def clean_subject(text: str) -> str:
     """Return a subject on one line, without controls (A4), however long."""
     return " ".join(clean_value(word) for word in text.split())
-
-
-def _preheader(digest: Digest) -> str:
-    """Return the first words of the digest behind its title, cut at a word (B4)."""
-    blocks = [*digest.lede]
-    for section in digest.sections:
-        blocks += section.blocks
-        for story in section.stories:
-            blocks += story.blocks
-    words = " ".join(plain_text(b.children) for b in blocks if isinstance(b, Paragraph)).split()
-    text = ""
-    for word in words:
-        if len(text) + 1 + len(word) > PREHEADER_MOST - 2:
-            return f"{text} …" if text else word[: PREHEADER_MOST - 1] + "…"
-        text = f"{text} {word}".strip()
-    return text
 
 
 def _occurrence(digest: Digest, identity: ListIdentity) -> Callable[[str], bool]:
