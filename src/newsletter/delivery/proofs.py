@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -19,7 +19,12 @@ from newsletter.providers.base import (
     Provider,
     Unavailable,
 )
-from newsletter.rendering.content import PREFERENCES_URL, UNSUBSCRIBE_URL, EmailContent
+from newsletter.rendering.content import (
+    PREFERENCES_URL,
+    UNSUBSCRIBE_URL,
+    EmailContent,
+    ListIdentity,
+)
 from newsletter.rendering.merge import merge
 from newsletter.rendering.mime import MessageTemplate
 
@@ -54,14 +59,36 @@ def render_proof(prepared: Prepared, *, name: str, at: datetime) -> Proof:
     content = prepared.content
     if content is None:
         raise DeliveryError("the digest has errors and was not rendered", fix="newsletter check")
-    identity = prepared.identity
+    values = {"name": name, "first_name": first_word(name)}
+    reader = ProofReader("reader@newsletter.example", name, values)
+    return proof_for(content, prepared.identity, reader, at=at)
+
+
+@dataclass(frozen=True, slots=True)
+class ProofReader:
+    """Who a proof is merged for; `smtputf8` lets the address have a non-ASCII local part."""
+
+    address: str
+    name: str
+    values: Mapping[str, str]
+    smtputf8: bool = False
+
+
+def proof_for(
+    content: EmailContent, identity: ListIdentity, reader: ProofReader, *, at: datetime
+) -> Proof:
+    """Merge an email for one reader; its personal links are those of `proof_links`."""
     if not identity.from_email:
         identity = replace(identity, from_email="sender@newsletter.example")
-    values = {"name": name, "first_name": first_word(name), **proof_links(identity.base_url)}
+    values = {**reader.values, **proof_links(identity.base_url)}
     merged = merge(content, values)
-    template = MessageTemplate(content, identity, campaign=NO_CAMPAIGN, salt="proof")
-    message = template.build(
-        subscriber=0, address="reader@newsletter.example", name=name, values=values, at=at
+    message = MessageTemplate(content, identity, campaign=NO_CAMPAIGN, salt="proof").build(
+        subscriber=0,
+        address=reader.address,
+        name=reader.name,
+        values=values,
+        at=at,
+        smtputf8=reader.smtputf8,
     )
     return Proof(merged.subject, merged.html, merged.text, message)
 

@@ -17,14 +17,12 @@ from newsletter.audience.lists import MailingList, get_list, list_lists
 from newsletter.clock import Clock
 from newsletter.delivery.preflight import prepare_for_list
 from newsletter.delivery.preparing import ArchiveUrl, Prepared, prepare
-from newsletter.delivery.proofs import NO_CAMPAIGN, Proof, proof_links
+from newsletter.delivery.proofs import Proof, ProofReader, proof_for
 from newsletter.digest.library import LATEST, find_digest, list_digests
 from newsletter.digest.model import Finding, Severity
 from newsletter.errors import DigestError, NewsletterError, Place
 from newsletter.logs import get_logger, place_of
 from newsletter.rendering.content import EmailContent
-from newsletter.rendering.merge import merge
-from newsletter.rendering.mime import MessageTemplate
 from newsletter.settings import Settings
 from newsletter.storage.database import Database
 from newsletter.web.preview.looks import Look
@@ -241,21 +239,9 @@ class Showcase:
 
 def _merged(prepared: Prepared, content: EmailContent, reader: Reader, clock: Clock) -> Message:
     """Merge the message; its links are those of a proof, which belong to nobody."""
-    identity = prepared.identity
-    if not identity.from_email:
-        identity = replace(identity, from_email="sender@newsletter.example")
-    values = {**reader.values, **proof_links(identity.base_url)}
-    merged = merge(content, values)
-    message = MessageTemplate(content, identity, campaign=NO_CAMPAIGN, salt="preview").build(
-        subscriber=0,
-        address=reader.address,
-        name=reader.name,
-        values=values,
-        at=clock.now(),
-        smtputf8=True,
-    )
-    proof = Proof(merged.subject, merged.html, merged.text, message)
-    return Message(reader, proof, content.preheader, identity.from_name)
+    merged_for = ProofReader(reader.address, reader.name, reader.values, smtputf8=True)
+    proof = proof_for(content, prepared.identity, merged_for, at=clock.now())
+    return Message(reader, proof, content.preheader, prepared.identity.from_name)
 
 
 def _by_number(connection: Connection, mailing_list: MailingList, key: str) -> Reader | None:
