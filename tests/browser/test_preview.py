@@ -47,7 +47,7 @@ def mail(page: Page) -> FrameLocator:
 
 def follows(page: Page) -> None:
     """Wait until the page hears of changes."""
-    expect(page.get_by_role("status").first).to_contain_text("Follows each save", timeout=20_000)
+    expect(page.get_by_role("status").first).to_contain_text("Follows each save", timeout=60_000)
 
 
 def mail_style(page: Page, element: str, name: str) -> str:
@@ -94,7 +94,7 @@ def test_new_words_show_by_themselves_and_the_place_is_kept(
 
     shown.write(DIGEST.replace("It took", "It took and took\n\n" * 40 + "Painting took"))
 
-    expect(mail(page).locator("body")).to_contain_text("Painting took", timeout=20_000)
+    expect(mail(page).locator("body")).to_contain_text("Painting took", timeout=60_000)
     assert soon(lambda: body.evaluate("html => html.ownerDocument.defaultView.scrollY") == 700)
     expect(page.get_by_role("status").first).to_contain_text("Updated")
     assert page.evaluate("window.untouched") is True
@@ -108,16 +108,16 @@ def test_a_broken_digest_shows_its_error_with_the_line_and_mending_it_brings_the
     follows(page)
 
     shown.write(BROKEN)
-    expect(page.locator(".findings .error")).to_contain_text("[^7]", timeout=20_000)
+    expect(page.locator(".findings .error")).to_contain_text("[^7]", timeout=60_000)
     expect(mail(page).locator("body")).to_contain_text("GOOD MORNING")
     shown.write("---\ntitle: [never closed\n---\n\nNo title.\n")
-    expect(page.get_by_role("heading", name="This cannot be shown")).to_be_visible(timeout=20_000)
+    expect(page.get_by_role("heading", name="This cannot be shown")).to_be_visible(timeout=60_000)
     expect(page.locator(".problem")).to_contain_text("2026-11-25.md")
     expect(page.get_by_role("status").first).to_contain_text("Error since")
     picture(page, "preview-broken-digest")
     shown.write()
 
-    expect(mail(page).locator("body")).to_contain_text("Good morning, reader.", timeout=20_000)
+    expect(mail(page).locator("body")).to_contain_text("Good morning, reader.", timeout=60_000)
     expect(page.locator(".problem")).to_have_count(0)
 
 
@@ -138,17 +138,17 @@ def test_a_template_edit_shows_by_itself_its_mistake_with_the_line_and_its_end(
             ),
             encoding="utf-8",
         )
-        expect(mail(page).locator("body")).to_contain_text("Printed at home", timeout=20_000)
+        expect(mail(page).locator("body")).to_contain_text("Printed at home", timeout=60_000)
         template.write_text(f"{whole.rstrip()}\n{{% if %}}\n", encoding="utf-8")
         line = len(whole.rstrip().splitlines()) + 1
         expect(page.locator(".problem .where")).to_contain_text(
-            f"digest.mjml.j2:{line}", timeout=20_000
+            f"digest.mjml.j2:{line}", timeout=60_000
         )
         expect(page.locator(".problem .wrong")).to_contain_text("{% if %}")
         picture(page, "preview-broken-template")
     finally:
         template.write_text(whole, encoding="utf-8")
-    expect(mail(page).locator("body")).to_contain_text("Good morning", timeout=20_000)
+    expect(mail(page).locator("body")).to_contain_text("Good morning", timeout=60_000)
 
 
 def test_settings_are_followed(shown: Previewed, open_page: Open) -> None:
@@ -161,7 +161,7 @@ def test_settings_are_followed(shown: Previewed, open_page: Open) -> None:
         settings.write_text(
             whole.replace('from_name = "', 'from_name = "Evening ', 1), encoding="utf-8"
         )
-        expect(page.locator(".inbox .from")).to_contain_text("Evening", timeout=20_000)
+        expect(page.locator(".inbox .from")).to_contain_text("Evening", timeout=60_000)
     finally:
         settings.write_text(whole, encoding="utf-8")
 

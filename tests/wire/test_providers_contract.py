@@ -323,7 +323,7 @@ def test_an_interruption_ends_a_batch_with_nothing_in_the_air(world: World) -> N
 
     thread = threading.Thread(target=work)
     thread.start()
-    assert begun.wait(10)
+    assert begun.wait(60)
     end.set()
     world.provider.interrupt()
     thread.join(5)

@@ -248,7 +248,7 @@ def test_an_interrupted_call_whose_body_is_out_is_unknown(clock: SettableClock) 
         took = time.monotonic() - start
         provider.close()
 
-    assert took < 5
+    assert took < 9
     assert {o.kind for o in sending.outcomes} == {UNKNOWN}
 
 
@@ -264,7 +264,7 @@ def test_an_interrupted_call_whose_body_is_not_out_is_not_sent(clock: SettableCl
         took = time.monotonic() - start
         provider.close()
 
-    assert took < 5
+    assert took < 20
     assert isinstance(sending.problem, Unavailable)
     assert {o.kind for o in sending.flight.outcomes.values()} == {NOT_SENT}
 

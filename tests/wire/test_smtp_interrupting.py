@@ -86,7 +86,7 @@ def test_what_is_behind_its_dot_is_unknown_and_the_rest_is_not_sent(
         seconds = sending.interrupted()
         provider.close()
 
-    assert seconds < 2
+    assert seconds < 15
     assert {o.delivery.subscriber: o.kind for o in sending.outcomes} == wanted
     assert sending.flight.in_the_air == set()
 
@@ -99,7 +99,7 @@ def test_a_greeting_that_is_waited_for_is_broken_off(clock: SettableClock) -> No
         seconds = sending.interrupted()
         provider.close()
 
-    assert seconds < 2
+    assert seconds < 15
     assert {o.kind for o in sending.outcomes} <= {OutcomeKind.NOT_SENT}
 
 
@@ -117,7 +117,7 @@ def test_a_connection_that_nobody_accepts_is_broken_off(clock: SettableClock) ->
         seconds = sending.interrupted()
         provider.close()
 
-    assert seconds < 2
+    assert seconds < 15
     assert {o.kind for o in sending.outcomes} <= {OutcomeKind.NOT_SENT}
 
 
@@ -133,7 +133,7 @@ def test_a_message_under_tls_is_broken_off_as_well(clock: SettableClock, tmp_pat
         seconds = sending.interrupted()
         provider.close()
 
-    assert seconds < 2
+    assert seconds < 15
     assert [o.kind for o in sending.outcomes] == [OutcomeKind.UNKNOWN]
 
 

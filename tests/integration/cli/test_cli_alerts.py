@@ -157,7 +157,7 @@ def test_serve_tells_what_other_processes_raise(tmp_path: Path) -> None:
             time.sleep(0.05)
     finally:
         process.send_signal(signal.SIGTERM)
-        _, said = process.communicate(timeout=30)
+        _, said = process.communicate(timeout=60)
 
     assert [alert["subject"] for alert in told(tmp_path)] == ["Domain held: example.org"]
     assert "Traceback" not in said

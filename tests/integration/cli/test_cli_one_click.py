@@ -110,7 +110,7 @@ def post(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Post]:
         yield Post(desk, port)
     finally:
         process.terminate()
-        process.communicate(timeout=30)
+        process.communicate(timeout=60)
 
 
 ACTIVE = ("active", ["granted"])
@@ -249,7 +249,7 @@ def test_sigterm_ends_the_pages_well_and_nothing_of_the_readers_was_told(tmp_pat
     post.curl(link, "--data-raw", ONE_CLICK)
 
     process.send_signal(signal.SIGTERM)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=60)
 
     assert (process.returncode, out) == (0, "")
     assert err.rstrip().endswith("stopped")

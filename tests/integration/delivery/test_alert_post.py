@@ -396,7 +396,7 @@ def test_a_late_teller_keeps_what_it_did_and_moves_no_time(stage: AlertStage) ->
     slow = stage.post(ScriptedProvider(slowly), mail_to=[OPS])
     thread = threading.Thread(target=slow.tell)
     thread.start()
-    assert begun.wait(10)
+    assert begun.wait(60)
     stage.later(minutes=11)
     stage.post(ScriptedProvider(lambda _: OutcomeKind.DEFERRED), mail_to=[OPS]).tell()
     go_on.set()
@@ -499,7 +499,7 @@ def test_a_stop_breaks_off_what_takes_too_long(
     carrier = AlertCarrier(stage.post(provider, mail_to=[OPS]))
     stage.trouble()
     carrier.start()
-    assert begun.wait(10)
+    assert begun.wait(60)
 
     carrier.stop()
 

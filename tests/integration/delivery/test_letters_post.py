@@ -120,7 +120,7 @@ def test_a_stop_breaks_off_a_letter_that_takes_too_long(
     post = LetterPost(stage.carrier(provider))
     stage.ask(NEWCOMER)
     post.start()
-    assert begun.wait(10)
+    assert begun.wait(60)
 
     post.stop()
 

@@ -33,7 +33,7 @@ def test_what_is_stored_is_applied_once_the_keeper_is_woken(
     try:
         stage.store(stage.event(EventKind.BOUNCED, 1, bounce=HARD))
         keeper.wake()
-        assert done.wait(10)
+        assert done.wait(60)
     finally:
         keeper.stop()
 

@@ -75,7 +75,7 @@ def beating(
         heart.stop()
 
 
-soon = partial(waiting.soon, seconds=15.0)
+soon = partial(waiting.soon, seconds=60.0)
 
 
 def test_the_url_is_fetched_and_the_file_touched_again_and_again(

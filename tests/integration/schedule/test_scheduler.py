@@ -55,7 +55,7 @@ def looking(looks: Looks, every: float = 3600.0) -> Iterator[MorningScheduler]:
         made.stop()
 
 
-soon = partial(waiting.soon, seconds=10.0)
+soon = partial(waiting.soon, seconds=60.0)
 
 
 def test_it_looks_at_the_start_and_again_and_again() -> None:
@@ -63,7 +63,7 @@ def test_it_looks_at_the_start_and_again_and_again() -> None:
     with looking(looks, every=0.1) as clockwork:
         assert soon(lambda: len(looks.at) >= 4)
         assert clockwork.problem() is None
-        assert clockwork.seconds_since_look < 5
+        assert clockwork.seconds_since_look < 30
     assert clockwork.problem() == "not running"
 
 

@@ -56,12 +56,12 @@ class Previewed:
 
     def get(self, path: str = "", **options: Any) -> httpx.Response:
         """Look at a page below the address that was printed."""
-        return httpx.get(self.url + path, timeout=20, **options)
+        return httpx.get(self.url + path, timeout=60, **options)
 
     def end(self) -> tuple[int, str]:
         """Press Ctrl-C; returns the exit code and what was said."""
         self.process.send_signal(signal.SIGINT)
-        _, said = self.process.communicate(timeout=30)
+        _, said = self.process.communicate(timeout=60)
         return self.process.returncode, said
 
 
@@ -81,10 +81,10 @@ def previewed(desk: Desk, *words: str) -> Iterator[Previewed]:
     assert process.stdout is not None
     try:
         url = process.stdout.readline().strip()
-        assert url, process.communicate(timeout=30)
+        assert url, process.communicate(timeout=60)
         yield Previewed(desk, url, process)
     finally:
         if process.poll() is None:
             process.send_signal(signal.SIGINT)
-            process.communicate(timeout=30)
+            process.communicate(timeout=60)
         process.stdout.close()

@@ -149,7 +149,7 @@ def running_app(
         while not serving.started:
             assert thread.is_alive()
             time.sleep(0.01)
-        with httpx.Client(base_url=url, timeout=20) as client:
+        with httpx.Client(base_url=url, timeout=60) as client:
             yield RunningApp(stage, url, client, woken)
     finally:
         serving.should_exit = True

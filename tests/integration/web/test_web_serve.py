@@ -41,7 +41,7 @@ def test_it_serves_a_fresh_workspace_and_ends_well(tmp_path: Path, ending: signa
         assert "nothing to subscribe to" in client.get("/").text
         began = time.monotonic()
         process.send_signal(ending)
-        _, said = process.communicate(timeout=20)
+        _, said = process.communicate(timeout=60)
 
     assert process.returncode == 0
     assert time.monotonic() - began < 18
@@ -59,7 +59,7 @@ def test_it_says_nothing_of_who_came(tmp_path: Path) -> None:
         client.get("/u/WzEsMV0.forged")
         client.get("/ada@example.net")
     process.terminate()
-    out, said = process.communicate(timeout=20)
+    out, said = process.communicate(timeout=60)
 
     assert "ada" not in out + said + first
     assert "WzEsMV0" not in out + said
@@ -79,7 +79,7 @@ def test_who_asks_gets_a_letter_whose_link_leads_to_the_list(tmp_path: Path) -> 
         assert client.get(link[1]).status_code == 200
         done = client.post(link[1], data={"act": "confirm"})
     process.terminate()
-    process.communicate(timeout=30)
+    process.communicate(timeout=60)
 
     assert "You are subscribed" in done.text
     assert desk.json("lists", "show", "daily")["active"] == 1
@@ -124,6 +124,6 @@ def test_an_http_address_is_warned_of(tmp_path: Path) -> None:
     desk.run("init", ".")
     process, _, first = started(desk)
     process.terminate()
-    process.communicate(timeout=20)
+    process.communicate(timeout=60)
 
     assert "base_url is not https" in first

@@ -442,7 +442,7 @@ def test_a_server_killed_after_its_answer_has_kept_the_events(tmp_path: Path) ->
             assert client.post(PATH, content=body, headers=headers).status_code == 204
             answered += 100
         process.send_signal(signal.SIGKILL)
-    process.communicate(timeout=20)
+    process.communicate(timeout=60)
 
     with sqlite3.connect(tmp_path / "newsletter.db") as connection:
         (kept,) = connection.execute(
