@@ -9,11 +9,15 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 from tests.browser.email_stage import CHROMIUM, FLAGS, FONTS_INSTALL, Window, font_files
 
 PHONE = {"width": 360, "height": 740}
 DESKTOP = {"width": 1280, "height": 900}
+PATIENCE = 60_000
+"""Milliseconds for what a busy machine may take its time with."""
+
+expect.set_options(timeout=PATIENCE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +53,7 @@ def open_page(browser: Browser) -> Iterator[Callable[[Reader], Page]]:
             color_scheme=reader.scheme,
             java_script_enabled=reader.javascript,
         )
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(PATIENCE)
         contexts.append(context)
         return context.new_page()
 
@@ -64,7 +68,7 @@ def window(browser: Browser) -> Iterator[Window]:
     if not font_files():
         pytest.skip(FONTS_INSTALL)
     context = browser.new_context(reduced_motion="reduce")
-    context.set_default_timeout(20_000)
+    context.set_default_timeout(PATIENCE)
     yield Window.of(context.new_page())
     context.close()
 

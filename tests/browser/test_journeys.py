@@ -40,7 +40,7 @@ class Town:
 
     def letter_to(self, address: str, about: str) -> str:
         """Wait for a letter and return its plain text."""
-        end = time.monotonic() + 20
+        end = time.monotonic() + 60
         while time.monotonic() < end:
             for path in sorted((self.desk.folder / "outbox").rglob("*.eml")):
                 message = email.message_from_bytes(path.read_bytes(), policy=email.policy.default)
@@ -87,7 +87,7 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
 
 
 def _wait_for(port: int, serving: subprocess.Popen[str]) -> None:
-    end = time.monotonic() + 30
+    end = time.monotonic() + 60
     while time.monotonic() < end:
         assert serving.poll() is None, serving.communicate()
         try:

@@ -99,7 +99,7 @@ def list_identity(settings: Settings, mailing_list: MailingList | None) -> ListI
         language=(mailing_list and mailing_list.language) or general.language,
         reply_to=(mailing_list and mailing_list.reply_to) or sender.reply_to,
         contact=general.contact,
-        reason=(mailing_list and mailing_list.reason) or f"You are subscribed to {title}.",
+        reason=mailing_list.reason if mailing_list else None,
         unsubscribe_mailto=sender.unsubscribe_mailto,
     )
 

@@ -96,10 +96,16 @@ class HtmlWriter:
         return tag
 
     def blocks(self, blocks: Sequence[Block], *, boxed: bool = False) -> Markup:
-        """Return a sequence of blocks; in a box the last paragraph leaves no space below."""
-        parts = [self._block(block) for block in blocks]
-        if boxed and blocks and isinstance(blocks[-1], Paragraph):
-            parts[-1] = self._paragraph(blocks[-1].children, "last-paragraph")
+        """Return a sequence of blocks; in a box a paragraph or list at the end leaves no space."""
+        last = blocks[-1:] if boxed else ()
+        parts = [self._block(block) for block in blocks[: len(blocks) - len(last)]]
+        match last:
+            case [Paragraph(children)]:
+                parts.append(self._paragraph(children, "last-paragraph"))
+            case [ListBlock() as items]:
+                parts.append(self._list(items, "last-list"))
+            case [block]:
+                parts.append(self._block(block))
         return _joined(parts)
 
     def _block(self, block: Block) -> Markup:

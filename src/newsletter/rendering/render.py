@@ -70,7 +70,7 @@ def render(
             **_body(digest, html),
             "contents": _contents(outline, html, theme),
             **sender_values(identity),
-            "reason": identity.reason or "",
+            "reason": identity.reason or words.reason(identity.title),
             "preferences_url": slots.tag(PREFERENCES_URL, "", SlotContext.HTML),
             "unsubscribe_url": slots.tag(UNSUBSCRIBE_URL, "", SlotContext.HTML),
             "archive_url": identity.archive_url or "",

@@ -68,6 +68,7 @@ RULES: Mapping[str, str] = {
     "code": "padding:1px 4px;background-color:{tint};color:{ink};font-family:{mono_font};"
     "font-size:0.86em;overflow-wrap:anywhere;",
     "list": "margin:0 0 18px;padding:0;padding-{start}:26px;",
+    "last-list": "margin:0;padding:0;padding-{start}:26px;",
     "nested-list": "margin:8px 0 0;padding:0;padding-{start}:24px;",
     "item": "margin:0 0 8px;",
     "table": "width:100%;margin:0 0 20px;border-collapse:collapse;border-top:2px solid {ink};"

@@ -30,6 +30,7 @@ class Words:
     preferences: str
     unsubscribe: str
     read_online: str
+    subscribed: str
     date: str
     days: tuple[str, ...]
     months: tuple[str, ...]
@@ -45,6 +46,10 @@ class Words:
     def stories(self, count: int) -> str:
         """Return how many stories there are: `9 stories`."""
         return self._counted(self.story_forms, count)
+
+    def reason(self, title: str) -> str:
+        """Return why a reader gets the mail of a list that gives no reason of its own."""
+        return self.subscribed.replace("{list}", title)
 
     @property
     def archive(self) -> str:

@@ -259,6 +259,34 @@ def test_nested_lists_code_and_quotes_are_set() -> None:
     assert re.search(r'<pre dir="ltr"[^>]*white-space:pre-wrap[^>]*>x &lt; y</pre>', body)
 
 
+def test_a_list_at_the_end_of_a_box_leaves_no_space_below() -> None:
+    text = "# T\n\nL.\n\n## S\n\n### One\n\nx\n\n**Why it matters:**\n\ny\n\n- a\n- b\n"
+
+    ends = re.findall(
+        r"<ul style=\"margin:([^;]*);[^>]*>(?:<li[^>]*>.</li>)+</ul></td>", body_of(text)
+    )
+
+    assert ends == ["0"]
+
+
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [
+        ("en", "You are subscribed to Harbour {News}."),
+        ("de", "Sie haben Harbour {News} abonniert."),
+        ("ja", "Harbour {News} を購読されているため、このメールをお送りしています。"),
+    ],
+)
+def test_why_a_reader_gets_it_is_said_in_the_digests_language(language: str, said: str) -> None:
+    digest = parse(stories(1), slug="x").digest
+    identity = replace(IDENTITY, title="Harbour {News}", reason=None, language=language)
+
+    made = render(digest, identity, templates=Path("/nowhere"), theme=PAPER)
+
+    assert f">{said}</p>" in made.html
+    assert said in made.text.replace("\n", " ")
+
+
 def test_a_right_to_left_digest_runs_so_in_each_of_its_parts() -> None:
     body = body_of("---\nlanguage: ar\n---\n" + stories(4) + "\n**Why it matters:** x\n")
 

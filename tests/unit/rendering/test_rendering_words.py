@@ -33,6 +33,7 @@ def test_each_language_has_every_word_seven_days_and_twelve_months(language: str
     assert len(set(words.days)) == 7
     assert len(set(words.months)) == 12
     assert words.language == language
+    assert words.reason("The Tide").count("The Tide") == 1
 
 
 @pytest.mark.parametrize(

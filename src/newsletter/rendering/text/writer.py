@@ -204,7 +204,7 @@ class _Parts:
             self._words.read_online: identity.archive_url,
         }
         parts = [
-            wrap(identity.reason or ""),
+            wrap(identity.reason or self._words.reason(identity.title)),
             *(f"{words}:\n{address}" for words, address in links.items() if address),
             "\n".join(filter(None, [sender, identity.contact])),
         ]
