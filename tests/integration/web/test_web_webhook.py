@@ -365,16 +365,29 @@ def test_posts_at_once_store_each_event_once_on_a_server(
 
 @pytest.mark.slow
 def test_the_pages_are_answered_while_a_large_post_is_read(hook: Hook) -> None:
-    body = body_of([an_event("open", at=hook.now, number=n) for n in range(10_000)])
-    assert 3_000_000 < len(body) < LARGEST_POST
+    # A busy machine may hold anybody up once; a post that holds the pages up does so every time.
+    for start in (0, 10_000, 20_000):
+        body = body_of([an_event("open", at=hook.now, number=start + n) for n in range(10_000)])
+        assert 3_000_000 < len(body) < LARGEST_POST
+        spent, waits = waits_during(hook, body)
+        assert len(hook.stored()) == start + 10_000
+        if max(waits) < spent / 2:
+            return
+    pytest.fail(f"a page waited {max(waits):.2f} s of the {spent:.2f} s that the post took")
+
+
+def waits_during(hook: Hook, body: bytes) -> tuple[float, list[float]]:
+    """Post `body`, and tell how long that took and how long each page asked for then took."""
     done = threading.Event()
     spent = []
 
     def post() -> None:
         began = time.monotonic()
-        assert hook.send(body).status_code == 204
-        spent.append(time.monotonic() - began)
-        done.set()
+        try:
+            assert hook.send(body).status_code == 204
+            spent.append(time.monotonic() - began)
+        finally:
+            done.set()
 
     waits = []
     thread = threading.Thread(target=post)
@@ -386,9 +399,7 @@ def test_the_pages_are_answered_while_a_large_post_is_read(hook: Hook) -> None:
             assert client.get("/healthz").status_code == 200
             waits.append(time.monotonic() - began)
     thread.join()
-
-    assert len(hook.stored()) == 10_000
-    assert max(waits) < spent[0] / 2
+    return spent[0], waits
 
 
 ANYTHING = st.recursive(
