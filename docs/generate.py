@@ -159,6 +159,8 @@ def checks_page() -> str:
         "- With `--list NAME` (and always in `send` and schedules) the list's real readers count:",
         "  the email's size is that of the reader with the longest values, and a merge field",
         "  without default is told only when readers lack the value, with how many they are.",
+        "  `--segment NAME` looks at that part of the list; a schedule or a send to a segment does",
+        "  so by itself.",
         "- `--links` fetches each link once, public addresses only. `--dns` looks at the sender's",
         "  records. `--spam` lets SpamAssassin judge the message where it is installed; it takes",
         "  some two seconds and asks nobody else. None of them runs unless it is asked for.",

@@ -27,7 +27,7 @@ from newsletter.audience.segment_model import (
     tests_of,
 )
 from newsletter.audience.segment_parser import parse_condition
-from newsletter.audience.segment_sql import attribute_text
+from newsletter.audience.segment_sql import attribute_text, segment_filter
 from newsletter.errors import AudienceError
 from newsletter.storage.audit import record_audit
 from newsletter.storage.tables import segments, subscriber_tags, subscribers
@@ -58,6 +58,19 @@ def get_segment(connection: Connection, name: str) -> Segment:
     close = nearest(name, names)
     fix = f"did you mean '{close}'?" if close else f"newsletter segments add {name} --where TEXT"
     raise AudienceError(f"there is no segment '{name}'", fix=fix)
+
+
+def named_filter(
+    connection: Connection, name: str | None, list_id: int, now: datetime, *, zone: str
+) -> ColumnElement[bool] | None:
+    """Return `segment_filter` of a segment by its name; without a name there is no condition.
+
+    Raises `AudienceError` for a segment or a list of its condition that does not exist.
+    """
+    if name is None:
+        return None
+    condition = get_segment(connection, name).condition
+    return segment_filter(connection, condition, list_id, now, zone=zone)
 
 
 def list_segments(connection: Connection) -> list[Segment]:

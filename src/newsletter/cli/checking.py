@@ -27,6 +27,7 @@ class Asked:
     """What was asked for beyond the digest and its email themselves."""
 
     list_name: str | None
+    segment: str | None = None
     links: bool = False
     spam: bool = False
     dns: bool = False
@@ -104,6 +105,7 @@ def check_json(prepared: Prepared, asked: Asked, notes: Sequence[str]) -> dict[s
         "digest": prepared.digest.slug,
         "path": str(prepared.path),
         "list": asked.list_name,
+        "segment": asked.segment,
         "readers": prepared.readers,
         "title": prepared.title,
         "date": prepared.digest.byline.day,
@@ -138,7 +140,8 @@ def answer_check(prepared: Prepared, asked: Asked, notes: Sequence[str]) -> None
             f"{sizes.text:,} of text"
         )
     if prepared.readers is not None:
-        answer(f"  readers  {prepared.readers:,} of '{asked.list_name}'")
+        part = f", segment '{asked.segment}'" if asked.segment else ""
+        answer(f"  readers  {prepared.readers:,} of '{asked.list_name}'{part}")
     for note in notes:
         answer(f"  {note}")
     if asked.not_asked:

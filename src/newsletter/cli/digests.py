@@ -9,7 +9,7 @@ import typer
 
 from newsletter.cli.options import DigestReference, Json, OptionalListName
 from newsletter.cli.workspace import Workspace
-from newsletter.errors import EXIT_REFUSED
+from newsletter.errors import EXIT_REFUSED, UsageError
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -21,6 +21,9 @@ def check(
     context: typer.Context,
     digest: DigestReference,
     list_name: OptionalListName = None,
+    segment: Annotated[
+        str | None, typer.Option("--segment", help="Only this segment of the list.")
+    ] = None,
     links: Annotated[
         bool, typer.Option("--links", help="Fetch each link: which are dead or lead elsewhere?")
     ] = False,
@@ -34,15 +37,17 @@ def check(
 ) -> None:
     """Check a digest before it is sent: each finding with its place, what comes of it, and a fix.
 
-    With --list, sizes and missing values are those of the list's real readers. Exit code 1 when a
-    finding is an error: 'send' and schedules refuse such a digest.
+    With --list, sizes and missing values are those of the list's real readers, with --segment of
+    those in it. Exit code 1 when a finding is an error: 'send' and schedules refuse such a digest.
     """
     from newsletter.cli.checking import Asked, answer_check, check_json, look_outside
     from newsletter.cli.console import answer_json
 
     workspace: Workspace = context.obj
-    prepared = workspace.prepare(digest, list_name)
-    asked = Asked(list_name, links=links, spam=spam, dns=dns)
+    if segment is not None and list_name is None:
+        raise UsageError("a segment is one of a list", fix="name the list too: --list NAME")
+    prepared = workspace.prepare(digest, list_name, segment=segment)
+    asked = Asked(list_name, segment, links=links, spam=spam, dns=dns)
     prepared, notes = look_outside(prepared, workspace.settings, asked, workspace.clock.now())
     if as_json:
         answer_json(check_json(prepared, asked, notes))

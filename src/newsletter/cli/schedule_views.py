@@ -56,6 +56,7 @@ def describe(connection: Connection, schedule: Schedule, now: datetime) -> dict[
         "digest": schedule.digest_rule.value,
         "grace": write_duration(schedule.grace),
         "deadline": write_duration(schedule.deadline),
+        "listed": schedule.listed,
         "paused": schedule.paused,
         "since": schedule.since,
         "skips": [
@@ -134,6 +135,8 @@ def lines(document: dict[str, Any]) -> Iterator[str]:
     if document["approval"]:
         yield f"  {'approval':<10}needed, asked for {document['lead']} before"
     yield f"  {'late':<10}fired up to {document['grace']} late, waited for {document['deadline']}"
+    if not document["listed"]:
+        yield f"  {'archive':<10}does not name its campaigns; their pages are for who has the link"
     for skipped in document["skips"]:
         note = f" ({skipped['note']})" if skipped["note"] else ""
         yield f"  {'skips':<10}{skipped['date']}{note}"

@@ -67,6 +67,11 @@ Deadline = Annotated[
     typer.Option(metavar="DURATION", help="Wait so long for a digest or a yes (usual: 3h)."),
 ]
 
+Listed = Annotated[
+    bool | None,
+    typer.Option("--listed/--unlisted", help="Whether the archive and feeds name its campaigns."),
+]
+
 
 @app.command()
 def add(
@@ -84,6 +89,7 @@ def add(
     digest: Digest = None,
     grace: Grace = None,
     deadline: Deadline = None,
+    listed: Listed = None,
     as_json: Json = False,
 ) -> None:
     """Add a schedule for a list; nothing that was due before now is sent."""
@@ -91,7 +97,7 @@ def add(
 
     words = _words(
         **{"time": time, "days": days, "cron": cron, "timezone": timezone, "segment": segment},
-        **{"by_reader": by_reader, "approval": approval, "digest": digest},
+        **{"by_reader": by_reader, "approval": approval, "digest": digest, "listed": listed},
         **_durations(lead=lead, grace=grace, deadline=deadline),
     )
     workspace: Workspace = context.obj
@@ -126,6 +132,7 @@ def update(
     digest: Digest = None,
     grace: Grace = None,
     deadline: Deadline = None,
+    listed: Listed = None,
     as_json: Json = False,
 ) -> None:
     """Change what is given of a schedule, and leave the rest; open editions follow it."""
@@ -133,7 +140,7 @@ def update(
 
     words = _words(
         **{"time": time, "days": days, "cron": cron, "timezone": timezone, "segment": segment},
-        **{"by_reader": by_reader, "approval": approval, "digest": digest},
+        **{"by_reader": by_reader, "approval": approval, "digest": digest, "listed": listed},
         **_durations(lead=lead, grace=grace, deadline=deadline),
     )
     if whole_list:

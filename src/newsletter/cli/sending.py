@@ -96,7 +96,7 @@ def send(
     workspace: Workspace = context.obj
     mailing_list = workspace.mailing_list(list_name)
     # Its mails name the page's address, so that is settled before anything is rendered.
-    prepared = workspace.prepare(digest, list_name, listed=not unlisted)
+    prepared = workspace.prepare(digest, list_name, segment=segment, listed=not unlisted)
     refuse_unready(prepared)
     refuse_unsafe_settings(workspace.settings, prepared.identity)
     say_findings(prepared.path, (f for f in prepared.findings if f.severity is Severity.WARNING))

@@ -110,11 +110,20 @@ class Workspace:
         with self.database.read() as connection:
             return get_list(connection, name)
 
-    def prepare(self, reference: str, list_name: str | None, *, listed: bool = True) -> Prepared:
+    def prepare(
+        self,
+        reference: str,
+        list_name: str | None,
+        *,
+        segment: str | None = None,
+        listed: bool = True,
+    ) -> Prepared:
         """Find, parse, check and render a digest, for a list and its readers when one is named.
 
-        `listed` is whether its public page will stand in the archive.
+        With `segment` its readers alone count. `listed` is whether its public page will stand in
+        the archive.
         """
+        from newsletter.audience.segments import named_filter
         from newsletter.delivery.preflight import prepare_for_list
         from newsletter.delivery.preparing import prepare
         from newsletter.digest.library import find_digest
@@ -124,8 +133,12 @@ class Workspace:
             return prepare(path, self.settings, None, ())
         mailing_list = self.mailing_list(list_name)
         page = self.archive_url(mailing_list, listed=listed)
+        now, zone = self.clock.now(), mailing_list.timezone or self.settings.newsletter.timezone
         with self.database.read() as connection:
-            return prepare_for_list(connection, path, self.settings, mailing_list, archive_url=page)
+            among = named_filter(connection, segment, mailing_list.id, now, zone=zone)
+            return prepare_for_list(
+                connection, path, self.settings, mailing_list, among=among, archive_url=page
+            )
 
     def archive_url(self, mailing_list: MailingList, *, listed: bool = True) -> ArchiveUrl:
         """Return what makes the address of a digest's public page; without keys there is none."""

@@ -9,7 +9,17 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from sqlalchemy import ColumnElement, Connection, LargeBinary, case, cast, func, literal, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    LargeBinary,
+    case,
+    cast,
+    func,
+    literal,
+    select,
+    true,
+)
 
 from newsletter.audience.consent import MembershipStatus
 from newsletter.audience.eligibility import FIELDS_LOOKED_AT, field_name, merge_field_names
@@ -59,15 +69,24 @@ def prepare_for_list(
     settings: Settings,
     mailing_list: MailingList,
     *,
+    among: ColumnElement[bool] | None = None,
     archive_url: ArchiveUrl | None = None,
 ) -> Prepared:
-    """Prepare a digest for a list and look at the list's readers; raises what `prepare` raises."""
+    """Prepare a digest for a list and look at its readers, or at those `among` is true of.
+
+    `among` is a `segments.named_filter`. Raises what `prepare` raises.
+    """
     fields = merge_field_names(connection, mailing_list.id)
     prepared = prepare(path, settings, mailing_list, fields, archive_url=archive_url)
-    return look_at_list(connection, prepared, mailing_list)
+    return look_at_list(connection, prepared, mailing_list, among)
 
 
-def look_at_list(connection: Connection, prepared: Prepared, mailing_list: MailingList) -> Prepared:
+def look_at_list(
+    connection: Connection,
+    prepared: Prepared,
+    mailing_list: MailingList,
+    among: ColumnElement[bool] | None = None,
+) -> Prepared:
     """Return a prepared digest with its findings as they are for the readers of a list.
 
     Sizes count with their longest values, and a merge field without default is told when readers
@@ -80,7 +99,7 @@ def look_at_list(connection: Connection, prepared: Prepared, mailing_list: Maili
     # Most digests are small for every reader there can be: then only gaps are looked for.
     tight = merged_sizes(content, dict.fromkeys(named, _LONGEST_ESCAPED)).html >= NEARLY_CLIPPED
     asked = named if tight else bare.keys()
-    readers = survey_readers(connection, mailing_list.id, asked, measure=tight)
+    readers = survey_readers(connection, mailing_list.id, asked, measure=tight, among=among)
     if readers.count == 0:
         return replace(prepared, readers=0)
     findings = [f for f in prepared.findings if f.code not in _WITHOUT_DEFAULT]
@@ -114,7 +133,12 @@ def _lacking(bare: Mapping[str, int | None], readers: Readers) -> list[Finding]:
 
 
 def survey_readers(
-    connection: Connection, list_id: int, fields: Collection[str], *, measure: bool
+    connection: Connection,
+    list_id: int,
+    fields: Collection[str],
+    *,
+    measure: bool,
+    among: ColumnElement[bool] | None = None,
 ) -> Readers:
     """Count the active readers of a list, and those who lack some merge fields.
 
@@ -135,10 +159,11 @@ def survey_readers(
     everybody = memberships.join(subscribers, subscribers.c.id == memberships.c.subscriber_id)
     row = connection.execute(
         select(*columns)
-        .select_from(everybody if names else memberships)
+        .select_from(memberships if among is None and not names else everybody)
         .where(
             memberships.c.list_id == list_id,
             memberships.c.status.in_((MembershipStatus.ACTIVE, MembershipStatus.PAUSED)),
+            true() if among is None else among,
         )
     ).one()
     values = zip(names, row[1::2], row[2::2], strict=True)

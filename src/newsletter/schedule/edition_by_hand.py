@@ -79,7 +79,7 @@ def _request(firing: Firing, shelf: Shelf, view: View, now: datetime) -> FreezeR
         )
     if isinstance(found, Had):
         raise _had(schedule, day, found.campaign)
-    prepared = found.prepared or firing.check(schedule, found.chosen)
+    prepared = found.prepared or firing.check(schedule, found.chosen, now)
     return firing.request(schedule, prepared, edition=view.edition.id or None, waves=None)
 
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 
 from sqlalchemy import Connection, select
 
 from newsletter.audience.lists import MailingList, get_list
-from newsletter.audience.segments import get_segment
+from newsletter.audience.segments import get_segment, named_filter
 from newsletter.delivery.campaigns import freeze
 from newsletter.delivery.freeze_request import FreezeRequest, Waves
 from newsletter.delivery.preflight import prepare_for_list
@@ -35,8 +36,13 @@ from newsletter.storage.schedule_tables import schedules
 
 Settle = Callable[[Connection, int], None]
 """Writes the edition's end beside its campaign; what it raises undoes both."""
-ListArchive = Callable[[MailingList], ArchiveUrl]
-"""Makes, for a list, what leads from a digest's slug to its public page."""
+
+
+class ListArchive(Protocol):
+    """Makes what leads to a digest's public page, for a list."""
+
+    def __call__(self, mailing_list: MailingList, /, *, listed: bool = True) -> ArchiveUrl:
+        """Return it; `listed` is whether the archive will name the page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +56,7 @@ class Firing:
     settings: Settings
     archive_url: ListArchive | None = None
 
-    def check(self, schedule: Schedule, chosen: Chosen) -> Prepared:
+    def check(self, schedule: Schedule, chosen: Chosen, now: datetime) -> Prepared:
         """Render the very revision that was chosen, and check it with its readers and settings.
 
         Raises `DeliveryError` with the first error, `DigestChanged` for a file that is another one
@@ -59,11 +65,18 @@ class Firing:
         """
         with self.database.read() as connection:
             mailing_list = get_list(connection, schedule.list_name)
-            if schedule.segment:
-                get_segment(connection, schedule.segment)
-            page = self.archive_url(mailing_list) if self.archive_url else None
+            zone = mailing_list.timezone or self.settings.newsletter.timezone
+            among = named_filter(connection, schedule.segment, mailing_list.id, now, zone=zone)
+            page = None
+            if self.archive_url is not None:
+                page = self.archive_url(mailing_list, listed=schedule.listed)
             prepared = prepare_for_list(
-                connection, chosen.path, self.settings, mailing_list, archive_url=page
+                connection,
+                chosen.path,
+                self.settings,
+                mailing_list,
+                among=among,
+                archive_url=page,
             )
         if prepared.digest.content_hash != chosen.content_hash:
             raise DigestChanged(
@@ -86,7 +99,13 @@ class Firing:
             mailing_list = get_list(connection, schedule.list_name)
             segment = get_segment(connection, schedule.segment) if schedule.segment else None
         return freeze_request(
-            self.settings, mailing_list, prepared, segment=segment, edition=edition, waves=waves
+            self.settings,
+            mailing_list,
+            prepared,
+            segment=segment,
+            edition=edition,
+            waves=waves,
+            listed=schedule.listed,
         )
 
     def fire(

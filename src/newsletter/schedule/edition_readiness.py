@@ -61,7 +61,7 @@ def find_ready(
     if view.is_asked(revision) or (comes and edition.content_hash == revision):
         return Ready(chosen, None)
     try:
-        return Ready(chosen, firing.check(schedule, chosen))
+        return Ready(chosen, firing.check(schedule, chosen, now))
     except (StorageError, TryAgainLater):
         raise
     except DigestChanged as error:

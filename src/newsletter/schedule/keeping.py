@@ -250,7 +250,7 @@ class EditionKeeper:
         edition, schedule = view.edition, view.schedule
         waves = waves_of(schedule, edition.day)
         try:
-            prepared = ready.prepared or self._firing.check(schedule, ready.chosen)
+            prepared = ready.prepared or self._firing.check(schedule, ready.chosen, now)
             request = self._firing.request(schedule, prepared, edition=edition.id, waves=waves)
         except DigestChanged as changed:
             return self._wait(view, NotThere(str(changed)), now)

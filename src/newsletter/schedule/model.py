@@ -27,7 +27,8 @@ class Schedule:
     `timezone` (H1). `by_reader`: at that time of each reader's own zone (H6). With `approval` an
     edition waits for an operator's yes, asked `lead` before it is due (H7). `grace`: how late it
     may still be fired after the process was away (H4). `deadline`: how long after its time a
-    digest or an approval is waited for (H5). What was due up to `since` is no concern of it.
+    digest or an approval is waited for (H5). `listed`: whether the archive names its campaigns.
+    What was due up to `since` is no concern of it.
     """
 
     id: int
@@ -45,6 +46,7 @@ class Schedule:
     digest_rule: DigestRule
     grace: timedelta
     deadline: timedelta
+    listed: bool
     paused: bool
     since: datetime
 

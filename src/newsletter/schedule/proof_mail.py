@@ -16,8 +16,7 @@ from sqlalchemy import Connection, select
 
 from newsletter.audience.eligibility import count_selected, freeze_selection
 from newsletter.audience.lists import MailingList, get_list
-from newsletter.audience.segment_sql import segment_filter
-from newsletter.audience.segments import get_segment
+from newsletter.audience.segments import named_filter
 from newsletter.audience.tokens import Purpose, TokenClaims, TokenSigner
 from newsletter.clock import Clock
 from newsletter.delivery.alerts import Alert, AlertKind, raise_alert
@@ -218,13 +217,10 @@ def already_raised(connection: Connection, keys: list[str]) -> set[str]:
 def _recipients(
     connection: Connection, list_id: int, segment: str | None, now: datetime, *, zone: str
 ) -> int | None:
-    chosen = None
-    if segment is not None:
-        try:
-            condition = get_segment(connection, segment).condition
-        except AudienceError:
-            return None
-        chosen = segment_filter(connection, condition, list_id, now, zone=zone)
+    try:
+        chosen = named_filter(connection, segment, list_id, now, zone=zone)
+    except AudienceError:
+        return None
     return count_selected(connection, freeze_selection(list_id, now, chosen))
 
 

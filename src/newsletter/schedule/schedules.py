@@ -201,6 +201,7 @@ def _schedule(row: Mapping[Any, Any]) -> Schedule:
         digest_rule=DigestRule(row["digest_rule"]),
         grace=timedelta(seconds=row["grace_s"]),
         deadline=timedelta(seconds=row["deadline_s"]),
+        listed=row["listed"],
         paused=row["paused"],
         since=row["since"],
     )

@@ -26,6 +26,7 @@ USUAL_TERMS: Mapping[str, Any] = {
     "digest_rule": DigestRule.DAY.value,
     "grace_s": 3 * 3600,
     "deadline_s": 3 * 3600,
+    "listed": True,
 }
 """The columns that words may change, with what they are where nothing is said (H4, H5)."""
 _USUAL_LEAD = timedelta(minutes=30)
@@ -53,6 +54,7 @@ class ScheduleWords(TypedDict, total=False):
     digest: str
     grace: timedelta
     deadline: timedelta
+    listed: bool
 
 
 def checked_terms(
@@ -72,7 +74,7 @@ def checked_terms(
     if "segment" in words:
         name = words["segment"]
         values["segment"] = get_segment(connection, name).name if name is not None else None
-    for key in ("by_reader", "approval"):
+    for key in ("by_reader", "approval", "listed"):
         if key in words:
             values[key] = words[key]
     if "digest" in words:

@@ -12,6 +12,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     false,
+    true,
 )
 
 from newsletter.storage.columns import Instant, metadata
@@ -39,6 +40,8 @@ schedules = Table(
     Column("grace_s", Integer, nullable=False),
     # How long after its time a digest, or an approval, is waited for (H5, H7).
     Column("deadline_s", Integer, nullable=False),
+    # Whether the archive names its campaigns.
+    Column("listed", Boolean, nullable=False, default=True, server_default=true()),
     Column("paused", Boolean, nullable=False, default=False, server_default=false()),
     # Occurrences up to then are no concern of it: it was made, or resumed, then.
     Column("since", Instant, nullable=False),

@@ -12,6 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from newsletter.cli.app import app
+from newsletter.errors import AudienceError, UsageError
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -105,6 +106,30 @@ def test_with_a_list_its_readers_count(run: Run, tmp_path: Path) -> None:
     assert "1 of 2 readers have no 'first_name'" in listed
     assert "merge-field-without-default" not in listed
     assert "  readers  2 of 'daily'\n" in listed
+
+
+def test_of_a_segment_its_readers_alone_count(run: Run, tmp_path: Path) -> None:
+    with_readers(run, tmp_path)
+    run("segments", "add", "named", "--where", "name is set")
+
+    _, out, _ = run("check", "bad", "--list", "daily", "--segment", "named")
+    _, document, _ = run("check", "bad", "--list", "daily", "--segment", "named", "--json")
+
+    assert "readers-lack-value" not in out
+    assert "  readers  1 of 'daily', segment 'named'\n" in out
+    asked = json.loads(document)
+    assert (asked["list"], asked["segment"], asked["readers"]) == ("daily", "named", 1)
+
+
+def test_a_segment_without_its_list_and_one_that_is_not_there_are_refused(
+    run: Run, tmp_path: Path
+) -> None:
+    with_readers(run, tmp_path)
+
+    with pytest.raises(UsageError, match="a segment is one of a list"):
+        run("check", "good", "--segment", "named")
+    with pytest.raises(AudienceError, match="there is no segment 'named'"):
+        run("check", "good", "--list", "daily", "--segment", "named")
 
 
 def test_the_same_as_one_json_document(run: Run, tmp_path: Path) -> None:

@@ -186,23 +186,25 @@ def test_claims_of_a_cancelled_campaign_are_settled_too(stage: Stage, clock: Set
 
 
 def test_a_stop_finishes_what_is_on_the_wire_and_claims_nothing_more(stage: Stage) -> None:
-    go_on = threading.Event()
+    on_the_wire, go_on = threading.Event(), threading.Event()
 
     def wait(_envelope: Envelope) -> OutcomeKind:
-        go_on.wait(20)
+        on_the_wire.set()
+        go_on.wait(60)
         return OutcomeKind.ACCEPTED
 
     work = Running(stage, ScriptedProvider(wait, batch_limit=1))
     work.runner.start()
     campaign = stage.freeze()
-    assert soon(lambda: work.runner.working_on == [campaign])
-    assert soon(lambda: stage.totals(campaign).get("claimed") == 1)
+    assert on_the_wire.wait(60)
+    assert work.runner.working_on == [campaign]
+    assert stage.totals(campaign) == {"claimed": 1, "pending": 4}
 
     stopping = threading.Thread(target=work.runner.stop)
     stopping.start()
     time.sleep(0.2)
     go_on.set()
-    stopping.join(20)
+    stopping.join(60)
 
     assert not stopping.is_alive()
     assert stage.totals(campaign) == {"accepted": 1, "pending": 4}
@@ -214,15 +216,17 @@ def test_a_stop_finishes_what_is_on_the_wire_and_claims_nothing_more(stage: Stag
 
 def test_a_second_word_cuts_off_what_is_on_the_wire(stage: Stage) -> None:
     work = Running(stage, ScriptedProvider(batch_limit=1))
+    on_the_wire = threading.Event()
 
     def hang(_envelope: Envelope) -> OutcomeKind:
-        work.provider.interrupted.wait(20)
+        on_the_wire.set()
+        work.provider.interrupted.wait(60)
         return OutcomeKind.UNKNOWN
 
     work.provider.script = hang
     campaign = stage.freeze()
     work.runner.start()
-    assert soon(lambda: stage.totals(campaign).get("claimed") == 1)
+    assert on_the_wire.wait(60)
 
     work.runner.stop_soon()
     work.runner.break_off()

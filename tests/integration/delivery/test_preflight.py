@@ -10,6 +10,7 @@ from sqlalchemy import text, update
 from tests.builders import Stage
 
 from newsletter.audience.lists import get_list
+from newsletter.audience.segments import add_segment, named_filter
 from newsletter.clock import SettableClock
 from newsletter.delivery.preflight import prepare_for_list, survey_readers
 from newsletter.delivery.preparing import Prepared, prepare, refuse_unready
@@ -43,13 +44,13 @@ def settings_in(folder: Path, more: str = "") -> Settings:
     return load_settings(folder / "newsletter.toml")
 
 
-def prepared_for(stage: Stage, body: str) -> Prepared:
+def prepared_for(stage: Stage, body: str, *, segment: str | None = None) -> Prepared:
     path = stage.folder / "2026-11-24.md"
     path.write_text(HEAD + STORY + body, encoding="utf-8")
     with stage.database.read() as connection:
-        return prepare_for_list(
-            connection, path, settings_in(stage.folder), get_list(connection, "daily")
-        )
+        among = named_filter(connection, segment, stage.list_id, stage.clock.now(), zone="UTC")
+        daily = get_list(connection, "daily")
+        return prepare_for_list(connection, path, settings_in(stage.folder), daily, among=among)
 
 
 def give(stage: Stage, address: str, attributes: dict[str, object]) -> None:
@@ -114,6 +115,29 @@ def test_only_those_who_get_the_mail_are_counted(stage: Stage) -> None:
         )
 
     assert codes(prepared_for(stage, "Dear {{ name }}.\n")) == []
+
+
+@pytest.mark.parametrize("body", ["Dear {{ name }}.\n", "It was a fine day.\n"])
+def test_of_a_segment_its_readers_alone_count(stage: Stage, body: str) -> None:
+    stage.join("ann@example.org", "Ann " * 30)
+    stage.join("bo@example.org")
+    stage.join("cy@example.org", "Cy")
+    give(stage, "ann@example.org", {"plan": "free"})
+    give(stage, "cy@example.org", {"plan": "pro"})
+    with stage.database.write() as connection:
+        add_segment(
+            connection,
+            stage.clock.now(),
+            name="paying",
+            text='attribute.plan = "pro"',
+            actor="test",
+        )
+
+    everybody, paying = prepared_for(stage, body), prepared_for(stage, body, segment="paying")
+
+    assert (everybody.readers, paying.readers) == (3, 1)
+    assert codes(paying) == []
+    assert ("readers-lack-value" in codes(everybody)) == ("name" in body)
 
 
 def test_what_an_import_knows_counts_under_the_name_of_its_merge_field(stage: Stage) -> None:

@@ -5,12 +5,29 @@ from __future__ import annotations
 import email
 import email.policy
 import re
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from tests.command import Desk, a_desk
 
 pytestmark = pytest.mark.slow
+
+A_DIGEST = """\
+# Tides Were Early
+
+By The Editor, {day:%d %B %Y}
+
+The sea came at noon and left before the clocks did.
+
+## Coast
+
+### A harbour counts its boats
+
+There were eleven.
+
+**Why it matters:** There had been twelve.
+"""
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +67,27 @@ def test_the_address_of_the_page_is_told_in_mails_and_to_the_operator(desk: Desk
     assert address_in_mails(desk.folder, 2) == {open_["archive_url"]}
     assert quiet["accepted"] == 2
     assert "(unlisted)" in desk.run("campaigns", "show", "1").stdout
+
+
+def test_a_schedule_says_whether_the_archive_names_its_campaigns(desk: Desk) -> None:
+    terms = ("--list", "daily", "--time", "07:00", "--days", "daily", "--timezone", "UTC")
+    quiet = desk.json("schedule", "add", "quiet", *terms, "--unlisted")
+    shown = desk.run("schedule", "show", "quiet").stdout
+    plain = desk.json("schedule", "add", "plain", *terms)
+    open_ = desk.json("schedule", "update", "quiet", "--listed")
+    again = desk.json("schedule", "update", "quiet", "--unlisted")
+    day = (datetime.now(UTC) + timedelta(days=1)).date()
+    folder = desk.folder / "digests"
+    (folder / f"{day}.md").write_text(A_DIGEST.format(day=day), encoding="utf-8")
+
+    campaign = desk.json("schedule", "run-now", "quiet", str(day), "--yes")["campaign"]
+    sent = desk.json("campaigns", "show", str(campaign))
+
+    assert [one["listed"] for one in (quiet, plain, open_, again)] == [False, True, True, False]
+    assert "archive   does not name its campaigns" in shown
+    assert (sent["listed"], sent["accepted"]) == (False, 2)
+    assert re.search(r"/issue/1-[\w-]{27}/", sent["archive_url"])
+    assert address_in_mails(desk.folder, campaign) == {sent["archive_url"]}
 
 
 def test_a_campaign_is_taken_out_and_put_back_and_the_address_stays(desk: Desk) -> None:

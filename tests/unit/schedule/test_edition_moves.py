@@ -42,6 +42,7 @@ SCHEDULE = Schedule(
     digest_rule=DigestRule.DAY,
     grace=3 * HOUR,
     deadline=2 * HOUR,
+    listed=True,
     paused=False,
     since=DUE - 48 * HOUR,
 )
