@@ -112,7 +112,7 @@ def test_campaigns_are_sent_one_after_the_other(stage: Stage) -> None:
 
 def test_a_new_campaign_is_left_to_its_creator_for_a_moment(stage: Stage) -> None:
     own = ScriptedProvider()
-    with running(stage, patience=0.6) as work:
+    with running(stage, patience=30) as work:
         campaign = stage.freeze()
         time.sleep(0.3)
         stage.sender(own).run(campaign)

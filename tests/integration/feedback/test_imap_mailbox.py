@@ -283,7 +283,7 @@ def test_mail_that_comes_while_idling_is_told_at_once(dovecot: Dovecot) -> None:
     mailbox.wait(60)
     waited = time.monotonic() - began
 
-    assert 0.4 < waited < 5
+    assert 0.4 < waited < 30
     assert mailbox.round().handled == 1
     mailbox.close()
 

@@ -9,6 +9,7 @@ from datetime import timedelta
 
 import pytest
 from structlog.testing import capture_logs
+from tests.waiting import soon
 
 from newsletter.errors import ConfigurationError, TryAgainLater
 from newsletter.feedback.imap_mailbox import folder_name
@@ -163,10 +164,11 @@ def test_a_folder_is_looked_at_now_and_then_and_stops_at_once() -> None:
         on_trouble=lambda _: None,
         stop=stop,
     ):
-        time.sleep(1.3)
+        assert soon(lambda: len(looks) == 2)
         began = time.monotonic()
 
     assert time.monotonic() - began < 10
+    assert looks[1] - looks[0] > 0.9
     assert len(looks) == 2
 
 
