@@ -15,6 +15,7 @@ from zoneinfo import available_timezones
 from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, select, update
 
 from newsletter.audience.eligibility import FIELDS_LOOKED_AT, freeze_selection
+from newsletter.audience.lists import MailingList
 from newsletter.audience.segment_mistakes import nearest
 from newsletter.audience.segment_model import (
     Attribute,
@@ -61,16 +62,23 @@ def get_segment(connection: Connection, name: str) -> Segment:
 
 
 def named_filter(
-    connection: Connection, name: str | None, list_id: int, now: datetime, *, zone: str
+    connection: Connection,
+    name: str | None,
+    mailing_list: MailingList,
+    now: datetime,
+    *,
+    default_zone: str,
 ) -> ColumnElement[bool] | None:
     """Return `segment_filter` of a segment by its name; without a name there is no condition.
 
-    Raises `AudienceError` for a segment or a list of its condition that does not exist.
+    `default_zone` serves a list without a zone of its own. Raises `AudienceError` for a segment or
+    a list of its condition that does not exist.
     """
     if name is None:
         return None
     condition = get_segment(connection, name).condition
-    return segment_filter(connection, condition, list_id, now, zone=zone)
+    zone = mailing_list.timezone or default_zone
+    return segment_filter(connection, condition, mailing_list.id, now, zone=zone)
 
 
 def list_segments(connection: Connection) -> list[Segment]:

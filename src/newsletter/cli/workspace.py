@@ -133,9 +133,9 @@ class Workspace:
             return prepare(path, self.settings, None, ())
         mailing_list = self.mailing_list(list_name)
         page = self.archive_url(mailing_list, listed=listed)
-        now, zone = self.clock.now(), mailing_list.timezone or self.settings.newsletter.timezone
+        now, zone = self.clock.now(), self.settings.newsletter.timezone
         with self.database.read() as connection:
-            among = named_filter(connection, segment, mailing_list.id, now, zone=zone)
+            among = named_filter(connection, segment, mailing_list, now, default_zone=zone)
             return prepare_for_list(
                 connection, path, self.settings, mailing_list, among=among, archive_url=page
             )

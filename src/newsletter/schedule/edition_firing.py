@@ -65,8 +65,8 @@ class Firing:
         """
         with self.database.read() as connection:
             mailing_list = get_list(connection, schedule.list_name)
-            zone = mailing_list.timezone or self.settings.newsletter.timezone
-            among = named_filter(connection, schedule.segment, mailing_list.id, now, zone=zone)
+            zone = self.settings.newsletter.timezone
+            among = named_filter(connection, schedule.segment, mailing_list, now, default_zone=zone)
             page = None
             if self.archive_url is not None:
                 page = self.archive_url(mailing_list, listed=schedule.listed)

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, select
+from sqlalchemy import ColumnElement, Connection, select
 
 from newsletter.audience.eligibility import count_selected, freeze_selection
 from newsletter.audience.lists import MailingList, get_list
@@ -100,15 +101,20 @@ def look_at_question(
         .where(schedules.c.id == edition.schedule_id)
     ).one()
     mailing_list = get_list(connection, row.list_name)
-    zone = mailing_list.timezone or settings.newsletter.timezone
+    among, recipients = None, None
+    zone = settings.newsletter.timezone
+    # A segment that is gone keeps nobody from seeing the digest and saying no.
+    with suppress(AudienceError):
+        among = named_filter(connection, row.segment, mailing_list, now, default_zone=zone)
+        recipients = count_selected(connection, freeze_selection(mailing_list.id, now, among))
     return Question(
         edition=edition,
         list=mailing_list,
         segment=row.segment,
         timezone=row.timezone,
         by_reader=row.by_reader,
-        recipients=_recipients(connection, mailing_list.id, row.segment, now, zone=zone),
-        prepared=_prepared(connection, edition, mailing_list, settings),
+        recipients=recipients,
+        prepared=_prepared(connection, edition, mailing_list, settings, among),
     )
 
 
@@ -214,24 +220,18 @@ def already_raised(connection: Connection, keys: list[str]) -> set[str]:
     return set(found.scalars())
 
 
-def _recipients(
-    connection: Connection, list_id: int, segment: str | None, now: datetime, *, zone: str
-) -> int | None:
-    try:
-        chosen = named_filter(connection, segment, list_id, now, zone=zone)
-    except AudienceError:
-        return None
-    return count_selected(connection, freeze_selection(list_id, now, chosen))
-
-
 def _prepared(
-    connection: Connection, edition: Edition, mailing_list: MailingList, settings: Settings
+    connection: Connection,
+    edition: Edition,
+    mailing_list: MailingList,
+    settings: Settings,
+    among: ColumnElement[bool] | None,
 ) -> Prepared | None:
     if edition.digest_slug is None:
         return None
     try:
         path = find_digest(edition.digest_slug, settings.path(settings.newsletter.digests))
-        prepared = prepare_for_list(connection, path, settings, mailing_list)
+        prepared = prepare_for_list(connection, path, settings, mailing_list, among=among)
     except NewsletterError:
         return None
     same = prepared.digest.content_hash == edition.content_hash

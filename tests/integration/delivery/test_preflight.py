@@ -48,8 +48,8 @@ def prepared_for(stage: Stage, body: str, *, segment: str | None = None) -> Prep
     path = stage.folder / "2026-11-24.md"
     path.write_text(HEAD + STORY + body, encoding="utf-8")
     with stage.database.read() as connection:
-        among = named_filter(connection, segment, stage.list_id, stage.clock.now(), zone="UTC")
         daily = get_list(connection, "daily")
+        among = named_filter(connection, segment, daily, stage.clock.now(), default_zone="UTC")
         return prepare_for_list(connection, path, settings_in(stage.folder), daily, among=among)
 
 
