@@ -4,6 +4,9 @@ SHELL := /bin/sh
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
+# So many test processes; a file's tests stay in one of them.
+JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+PYTEST := $(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .PHONY: help demo test check lint types imports audit wheel bench chaos simulate lock clean
@@ -33,10 +36,10 @@ demo: $(VENV)/.runtime  ## Send the sample digest to the sample subscribers, off
 	@$(BIN)/newsletter demo --dir demo
 
 test: $(VENV)/.dev  ## Run all tests
-	@$(BIN)/python -m pytest
+	@$(PYTEST)
 
 check: lint types imports  ## Lint, types, import directions, fast tests: before each commit
-	@$(BIN)/python -m pytest -q -m "not slow"
+	@$(PYTEST) -m "not slow"
 
 lint: $(VENV)/.dev
 	@$(BIN)/ruff check .

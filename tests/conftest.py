@@ -12,6 +12,8 @@ import structlog
 from hypothesis import HealthCheck, settings
 
 from newsletter.clock import SettableClock, use_packaged_zones
+from newsletter.storage import schema
+from tests.databases import migrate_by_copy
 
 # As the program does: tests judge the same zones.
 use_packaged_zones()
@@ -43,6 +45,15 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip(f"needs the reference material in {SHARED.name}/ beside the checkout")
     return SHARED
+
+
+@pytest.fixture(autouse=True)
+def _databases_from_a_template(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Migrate once in a process and copy, but where the migrations are the matter."""
+    if request.node.get_closest_marker("real_migrations") is None:
+        monkeypatch.setattr(schema, "migrate", migrate_by_copy)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""A real PostgreSQL server for the tests of these folders, and databases of their own on it."""
+"""A real PostgreSQL server of this process for the tests of these folders, with databases on it."""
 
 from __future__ import annotations
 
@@ -6,9 +6,14 @@ import os
 import uuid
 import warnings
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import pytest
 from sqlalchemy import create_engine, text
+from tests.databases import real_migrate
+
+from newsletter.clock import SettableClock
+from newsletter.storage.database import open_database
 
 
 @pytest.fixture(scope="session")
@@ -27,14 +32,43 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     running.cleanup()
 
 
+@pytest.fixture(scope="session")
+def _template(server: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The name of a database at the newest schema, which others are copied from."""
+    _administer(
+        server,
+        # The tests ask what is said to be on disk, not what a power cut would leave there.
+        "ALTER SYSTEM SET fsync = off",
+        "SELECT pg_reload_conf()",
+        "CREATE DATABASE template_newsletter",
+    )
+    database = open_database(
+        _url_of(server, "template_newsletter"), root=tmp_path_factory.mktemp("t")
+    )
+    real_migrate(database, SettableClock(datetime(2026, 1, 1, tzinfo=UTC)))
+    database.close()
+    return "template_newsletter"
+
+
 @pytest.fixture
-def server_url(server: str) -> str:
-    """The URL of an empty database of this test's own."""
+def server_url(server: str, _template: str) -> str:
+    """The URL of a database of this test's own, at the newest schema, as a new installation."""
     name = f"test_{uuid.uuid4().hex}"
+    _administer(server, f"CREATE DATABASE {name} TEMPLATE {_template}")
+    url = _url_of(server, name)
+    _administer(url, f"UPDATE installation SET installation_id = '{uuid.uuid4()}'")
+    return url
+
+
+def _url_of(server: str, name: str) -> str:
+    return server.replace("/postgres?", f"/{name}?", 1)
+
+
+def _administer(url: str, *statements: str) -> None:
     admin = create_engine(
-        server.replace("postgresql://", "postgresql+psycopg://"), isolation_level="AUTOCOMMIT"
+        url.replace("postgresql://", "postgresql+psycopg://"), isolation_level="AUTOCOMMIT"
     )
     with admin.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
+        for statement in statements:
+            connection.execute(text(statement))
     admin.dispose()
-    return server.replace("/postgres?", f"/{name}?", 1)

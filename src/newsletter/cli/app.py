@@ -102,7 +102,7 @@ def main() -> None:
     """Run the command line; every error of ours becomes one or two lines and its exit code."""
     use_packaged_zones()
     try:
-        app()
+        app(prog_name="newsletter")
     except NewsletterError as error:
         _print_error(error)
         sys.exit(error.exit_code)

@@ -128,6 +128,18 @@ def _shown(key: ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey) -> str:
         f"{Signer().shown} nonsense",
         Signer().pem[:-30],
     ],
+    ids=[
+        "nothing",
+        "spaces",
+        "words",
+        "an API key",
+        "cut off",
+        "no DER",
+        "another curve",
+        "Ed25519",
+        "words behind it",
+        "PEM cut off",
+    ],
 )
 def test_what_is_no_key_of_that_kind_is_refused_by_its_setting(text: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
