@@ -17,6 +17,7 @@ from pathlib import Path
 from sqlalchemy import select, update
 
 from newsletter.errors import ConfigurationError, Place
+from newsletter.private_files import open_private
 from newsletter.settings import read_secret_file
 from newsletter.storage.database import Database
 from newsletter.storage.tables import installation
@@ -53,7 +54,7 @@ def _begun(key: bytes) -> hmac.HMAC:
 def create_keys(path: Path) -> None:
     """Write a new key file, readable by its owner alone; never over an existing one."""
     lines = f"{_HEADER}signing: {secrets.token_hex(32)}\nsuppression: {secrets.token_hex(32)}\n"
-    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    file = open_private(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
     with os.fdopen(file, "w", encoding="ascii") as opened:
         opened.write(lines)
 

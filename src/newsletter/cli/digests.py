@@ -90,6 +90,7 @@ def write_proof(prepared: Prepared, out: Path, *, name: str, at: datetime) -> di
     """Write one reader's message into a folder; returns the size of each file in bytes."""
     from newsletter.delivery.proofs import render_proof
     from newsletter.errors import NewsletterError, Place
+    from newsletter.private_files import make_private_folder, write_private
 
     proof = render_proof(prepared, name=name, at=at)
     files = {
@@ -98,9 +99,9 @@ def write_proof(prepared: Prepared, out: Path, *, name: str, at: datetime) -> di
         "message.eml": proof.message,
     }
     try:
-        out.mkdir(parents=True, exist_ok=True)
+        make_private_folder(out)
         for file_name, data in files.items():
-            (out / file_name).write_bytes(data)
+            write_private(out / file_name, data)
     except OSError as error:
         raise NewsletterError(
             f"cannot write there: {error.strerror}", where=Place(out), fix="name another --out"

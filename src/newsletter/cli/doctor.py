@@ -34,6 +34,7 @@ def doctor(
     looks: dict[str, Callable[[], list[Health]]] = {
         "keys": lambda: [Health("keys", bool(workspace.keys), "readable by you alone")],
         "database": lambda: checkup.look_at_database(workspace.database, workspace.clock.now()),
+        "file rights": lambda: checkup.look_at_rights(settings, workspace.database.path),
         "templates": lambda: checkup.look_at_templates(settings),
         "provider": lambda: workspace.provider.health(),  # noqa: PLW0108 - built only when asked
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import TextIO
 
 from newsletter.errors import NewsletterError, Place
+from newsletter.private_files import open_private
 
 
 @contextmanager
@@ -21,8 +23,8 @@ def writing_text(path: Path | None) -> Iterator[TextIO]:
         yield sys.stdout
         return
     try:
-        with path.open("w", encoding="utf-8", newline="") as file:
-            path.chmod(0o600)
+        opened = open_private(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        with os.fdopen(opened, "w", encoding="utf-8", newline="") as file:
             yield file
     except OSError as error:
         raise NewsletterError(

@@ -11,6 +11,7 @@ from typing import Any
 
 import uvicorn
 
+from newsletter.cli.page_connections import allow_connections, bounded_protocol
 from newsletter.errors import NewsletterError
 
 GRACE_SECONDS = 5
@@ -77,9 +78,11 @@ class PageServer(uvicorn.Server):
 
 
 def _config(app: Any, proxies: list[str]) -> uvicorn.Config:
+    connections = allow_connections(CONNECTIONS)
+    protocol: Any = bounded_protocol(crowded=connections * 3 // 4, proxies=proxies)
     return uvicorn.Config(
         app,
-        http="h11",
+        http=protocol,
         loop="asyncio",
         ws="none",
         lifespan="on",
@@ -90,7 +93,7 @@ def _config(app: Any, proxies: list[str]) -> uvicorn.Config:
         server_header=False,
         proxy_headers=bool(proxies),
         forwarded_allow_ips=proxies,
-        limit_concurrency=CONNECTIONS,
+        limit_concurrency=connections,
         timeout_keep_alive=10,
         timeout_graceful_shutdown=GRACE_SECONDS,
         h11_max_incomplete_event_size=LONGEST_HEAD,

@@ -41,21 +41,22 @@ def init(
 def _make_workspace(directory: Path, settings: str) -> list[str]:
     """Lay out a workspace; what exists is left alone. Returns what was made."""
     from newsletter.audience.keys import create_keys
+    from newsletter.private_files import make_private_folder, write_private
     from newsletter.resources import bundled
 
     made: list[str] = []
     try:
-        directory.mkdir(parents=True, exist_ok=True)
+        make_private_folder(directory)
         for name, text in (("newsletter.toml", settings), (".gitignore", _GITIGNORE)):
             if not (directory / name).exists():
-                (directory / name).write_text(text, encoding="utf-8")
+                write_private(directory / name, text.encode())
                 made.append(name)
         for name in ("digests", "templates/email"):
             if not (directory / name).exists():
                 shutil.copytree(bundled(name), directory / name)
                 made.append(f"{name}/")
         if not (directory / "subscribers").exists():
-            (directory / "subscribers").mkdir()
+            make_private_folder(directory / "subscribers")
             for name in ("example.csv", "README.md"):
                 shutil.copy(bundled(f"subscribers/{name}"), directory / "subscribers" / name)
             made.append("subscribers/")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 from datetime import UTC, date, datetime
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from sqlalchemy import func, select
@@ -13,6 +15,7 @@ from newsletter.delivery.outside.sender_setup import is_example
 from newsletter.delivery.preparing import list_identity, sends_to_loopback
 from newsletter.delivery.states import CampaignStatus, DeliveryState
 from newsletter.digest.model import Byline, Digest, Paragraph, Text
+from newsletter.private_files import mode_open_to_others
 from newsletter.providers.base import Health
 from newsletter.rendering.letter_words import LetterForm
 from newsletter.rendering.letters import render_letter
@@ -101,6 +104,47 @@ def _look_at_telling(settings: Settings) -> list[Health]:
             )
         )
     return found
+
+
+def look_at_rights(settings: Settings, database: Path | None) -> list[Health]:
+    """Look whether others on this machine may read settings, readers' data or what was sent.
+
+    `database` is the file of an embedded one. What the program makes is closed to them; a copy, a
+    restore or a file written by hand may not be.
+    """
+    kept = [settings.file, *_beside(database), *_folders(settings)]
+    found = [(path, mode) for path in kept if path if (mode := mode_open_to_others(path))]
+    if not found:
+        return [Health("file rights", ok=True, detail="closed to others")]
+    return [
+        Health(
+            "file rights",
+            ok=False,
+            detail=f"{_shown(path, settings.root)} is open to others (mode {mode:04o})",
+            fix=f"chmod go= {shlex.quote(str(path.absolute()))}",
+        )
+        for path, mode in found
+    ]
+
+
+def _beside(database: Path | None) -> list[Path]:
+    """Return an embedded database with its log, its backups and what else lies beside it."""
+    if database is None:
+        return []
+    names = (f"{database.name}*", f"{database.stem}-*.backup.db")
+    return sorted({path for name in names for path in database.parent.glob(name)})
+
+
+def _folders(settings: Settings) -> list[Path]:
+    """Return the folders that hold mail: what was sent into the outbox, and what came back."""
+    return [
+        settings.path(settings.delivery.outbox.directory),
+        settings.path(settings.feedback.kept_mail),
+    ]
+
+
+def _shown(path: Path, root: Path) -> Path:
+    return path.relative_to(root) if path.is_relative_to(root) else path
 
 
 def look_at_clock(now: datetime) -> list[Health]:

@@ -16,6 +16,7 @@ from json.encoder import encode_basestring_ascii as _quote
 from pathlib import Path
 
 from newsletter.errors import StorageError
+from newsletter.private_files import make_private_folder, open_private
 from newsletter.providers.base import DeliveryId, Outcome, OutcomeKind
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -51,9 +52,9 @@ class FlightLog:
         self.settled = True
         """Whether the ledger holds all of the attempt; false from its begin on."""
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            make_private_folder(folder)
             flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
-            self._file = os.open(self.path, flags, 0o600)
+            self._file = open_private(self.path, flags)
         except OSError as error:
             raise _cannot_write(self.path, error) from None
 

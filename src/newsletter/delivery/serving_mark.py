@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from newsletter.private_files import open_private
 from newsletter.storage.database import Database
 
 
@@ -20,7 +21,7 @@ def marked_as_served(database: Database) -> Iterator[None]:
     if database.path is None:
         yield
         return
-    file = os.open(_mark(database.path), os.O_RDWR | os.O_CREAT, 0o600)
+    file = open_private(_mark(database.path), os.O_RDWR | os.O_CREAT)
     try:
         # Waits only for the instant in which somebody asks.
         fcntl.flock(file, fcntl.LOCK_SH)

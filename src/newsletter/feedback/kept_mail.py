@@ -16,6 +16,7 @@ from datetime import datetime
 from pathlib import Path
 
 from newsletter.errors import StorageError
+from newsletter.private_files import make_private_folder, open_private
 
 SUFFIX = ".eml"
 _OURS = re.compile(rf"[0-9a-f]{{32}}{re.escape(SUFFIX)}")
@@ -52,8 +53,9 @@ def keep_mail(folder: Path, name: str, data: bytes) -> str:
     try:
         if path.exists():
             return path.name
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        make_private_folder(folder)
+        opened = open_private(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+        with os.fdopen(opened, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())

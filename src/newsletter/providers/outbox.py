@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from newsletter.clock import Clock
+from newsletter.private_files import make_private_folder, open_private
 from newsletter.providers.base import (
     AccountProblem,
     DeliveryId,
@@ -44,7 +45,7 @@ class Outbox:
         """Write each message; raises `AccountProblem` when the folder cannot take files."""
         path = self._directory / str(mailing.campaign)
         try:
-            path.mkdir(parents=True, exist_ok=True)
+            make_private_folder(path)
             folder = _Folder(path)
         except OSError as error:
             raise _cannot_write(path, error) from None
@@ -123,7 +124,7 @@ class _Folder:
         """Let a file appear whole; raises `OSError`, and then it did not."""
         try:
             flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
-            file = os.open(self._temporary, flags, 0o666, dir_fd=self._descriptor)
+            file = open_private(self._temporary, flags, dir_fd=self._descriptor)
             try:
                 while data:
                     data = data[os.write(file, data) :]

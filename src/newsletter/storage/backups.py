@@ -16,6 +16,7 @@ from pathlib import Path
 
 from newsletter.clock import Clock
 from newsletter.errors import Place, StorageError, TryAgainLater
+from newsletter.private_files import FILE_MODE, open_private
 from newsletter.storage.copies import Reach, sync_folder
 from newsletter.storage.database import BUSY_TIMEOUT_MS, Database
 
@@ -162,7 +163,7 @@ def taken_out(path: Path, kept: Path) -> Iterator[Taken]:
 def put_in_place(copy: Path, path: Path) -> None:
     """Make a prepared copy the database, in one step that a crash does not halve."""
     try:
-        copy.chmod(0o600)
+        copy.chmod(FILE_MODE)
         with copy.open("rb+") as file:
             os.fsync(file.fileno())
         # First: a log that is still there when the new file appears would be replayed into it.
@@ -187,7 +188,7 @@ def remove_database(path: Path) -> None:
 
 def _copy(source: sqlite3.Connection, target: Path) -> None:
     """Copy a database into a new private file and bring it to disk."""
-    os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    os.close(open_private(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
     try:
         with closing(sqlite3.connect(target)) as copy:
             source.backup(copy)
@@ -206,7 +207,7 @@ def _move(path: Path, target: Path) -> None:
             if beside.exists():
                 beside.rename(target.with_name(target.name + side))
         path.rename(target)
-        target.chmod(0o600)
+        target.chmod(FILE_MODE)
     except OSError as error:
         raise StorageError(
             f"the broken database cannot be moved aside: {error.strerror}",

@@ -19,6 +19,7 @@ from pathlib import Path
 from sqlalchemy import Connection, select, update
 
 from newsletter.errors import StorageError
+from newsletter.private_files import open_private
 from newsletter.storage.database import Database
 from newsletter.storage.tables import installation
 
@@ -148,7 +149,7 @@ class CopyMark:
                 made = not self.path.exists()
                 if self._file < 0 or made:
                     self._close()
-                    self._file = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
+                    self._file = open_private(self.path, os.O_RDWR | os.O_CREAT)
                 self._write(record)
                 os.ftruncate(self._file, MARK_BYTES)
                 os.fsync(self._file)

@@ -7,7 +7,7 @@ result may be lost by a power cut but not by a killed process (`durable=False`, 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
 from newsletter.errors import ConfigurationError, NewsletterError, StorageError, TryAgainLater
+from newsletter.private_files import make_private_file
 
 BUSY_TIMEOUT_MS = 10_000
 CACHE_KB = 8_000
@@ -125,6 +126,13 @@ def _sqlite_engine(path: Path) -> Engine:
             "check_same_thread": False,
         },
     )
+
+    @event.listens_for(engine, "do_connect")
+    def _make_private(*_of_the_dialect: Any) -> None:
+        # SQLite gives its log and its index the mode of the database. Whatever is wrong with the
+        # folder, it says when it opens the file.
+        with suppress(OSError):
+            make_private_file(path)
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: Any, _record: Any) -> None:

@@ -11,6 +11,8 @@ import re
 from datetime import datetime
 from pathlib import Path
 
+from newsletter.private_files import open_private
+
 _LINE = re.compile(r"([0-9a-f]{64}) (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)")
 
 
@@ -24,7 +26,7 @@ class EraseList:
         """Add hashes of erased addresses, on disk before it returns."""
         if not marks:
             return
-        file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        file = open_private(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         with os.fdopen(file, "w", encoding="ascii") as opened:
             opened.writelines(f"{mark} {at:%Y-%m-%dT%H:%M:%SZ}\n" for mark in marks)
             opened.flush()
