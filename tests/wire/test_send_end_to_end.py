@@ -70,7 +70,9 @@ def test_five_hundred_subscribers_get_five_hundred_personal_messages(
         assert f"Good morning, {name.split()[0]}" in text.get_content()
 
 
-def test_twenty_five_hundred_recipients_go_to_sendgrid_in_three_calls(tmp_path: Path) -> None:
+def test_twenty_five_hundred_recipients_go_to_sendgrid_a_small_call_before_the_large_ones(
+    tmp_path: Path,
+) -> None:
     with SendgridServer() as server:
         desk = a_desk(
             tmp_path,
@@ -83,10 +85,11 @@ def test_twenty_five_hundred_recipients_go_to_sendgrid_in_three_calls(tmp_path: 
         result = desk.json("send", "latest", "--list", "daily", "--yes")
 
         assert (result["status"], result["accepted"]) == ("sent", 2500)
-        assert len(server.calls) == 3
-        assert sorted(len(b["personalizations"]) for b in server.calls) == [500, 1000, 1000]
+        assert len(server.calls[0]["personalizations"]) == 50
+        assert sorted(len(b["personalizations"]) for b in server.calls) == [50, 500, 950, 1000]
         people = [p for body in server.calls for p in body["personalizations"]]
         assert len({p["headers"]["List-Unsubscribe"] for p in people}) == 2500
         assert len({p["custom_args"]["delivery"] for p in people}) == 2500
+        assert desk.run("verify").stdout
         tracking = server.calls[0]["tracking_settings"]
         assert not any(setting["enable"] for setting in tracking.values())

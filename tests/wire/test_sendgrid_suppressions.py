@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 from pydantic import SecretStr
 from tests.fakes.sendgrid_faults import Answer, Cut, Raw
 from tests.fakes.sendgrid_server import KEY
-from tests.fakes.sendgrid_suppressions import LISTS, SuppressionsServer
+from tests.fakes.sendgrid_suppressions import ENTRIES, LISTS, QUERY, SuppressionsServer
 
 from newsletter.clock import SettableClock
 from newsletter.errors import ConfigurationError
@@ -156,9 +158,9 @@ def test_patience_with_throttling_ends(server: SuppressionsServer, clock: Settab
 def test_a_refused_key_is_told_with_the_permission_it_needs(
     server: SuppressionsServer, clock: SettableClock, status: int
 ) -> None:
-    server.script(Answer(status))
+    server.script(Answer(status, {"errors": [{"message": "access forbidden"}]}))
 
-    with pytest.raises(AccountProblem, match=f"refuses this key \\({status}\\)") as caught:
+    with pytest.raises(AccountProblem, match=f"lacks a permission \\({status}\\)") as caught:
         read(client(server, clock))
 
     assert "'Suppressions' permission" in str(caught.value.fix)
@@ -284,3 +286,20 @@ def test_settings_that_cannot_do_are_told(
 ) -> None:
     with pytest.raises(ConfigurationError, match=problem):
         open_suppressions(Settings(delivery=delivery), clock)  # type: ignore[arg-type]
+
+
+def test_the_fakes_tables_are_those_of_the_published_description(shared: Path) -> None:
+    path = shared / "sendgrid" / "tsg_suppressions_v3.json"
+    description = json.loads(path.read_text(encoding="utf-8"))
+    components = description["components"]
+
+    for name, fields in ENTRIES.items():
+        told = description["paths"][f"/v3/suppression/{name}"]["get"]
+        parameters = [
+            components["parameters"][p["$ref"].rpartition("/")[2]] if "$ref" in p else p
+            for p in told["parameters"]
+        ]
+        assert {p["name"] for p in parameters if p["in"] == "query"} == {*QUERY}
+        schema = told["responses"]["200"]["content"]["application/json"]["schema"]
+        sample = [{key: 7 if kind["type"] == "integer" else "x" for key, kind in fields.items()}]
+        jsonschema.validate(sample, {**schema, "components": components})

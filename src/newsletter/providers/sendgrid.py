@@ -7,6 +7,7 @@ The API has no idempotency key: a call whose answer was lost is unknown, never s
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 
 from sendgrid import SendGridAPIClient
 
@@ -23,7 +24,14 @@ from newsletter.providers.base import (
     OutcomeKind,
     Unavailable,
 )
-from newsletter.providers.sendgrid_answers import Answer, Refused, Settled, judge
+from newsletter.providers.sendgrid_answers import (
+    Answer,
+    Refused,
+    Settled,
+    account_refusal,
+    judge,
+    told_words,
+)
 from newsletter.providers.sendgrid_body import CALL_BYTES, CallForm, Personal, Unsendable
 from newsletter.providers.sendgrid_calls import Call
 from newsletter.providers.sendgrid_http import (
@@ -33,13 +41,11 @@ from newsletter.providers.sendgrid_http import (
     PhasedClient,
     Transport,
 )
+from newsletter.providers.sendgrid_outage import OutageGuard, Turn, unanswered
 from newsletter.rendering.headers import NeedsSmtputf8
 from newsletter.settings import SendgridPart
 
 HOSTS = {"global": "https://api.sendgrid.com", "eu": "https://api.eu.sendgrid.com"}
-LOST_IN_A_ROW = 2
-"""So many lost answers, one after the other, are an outage: more calls would only make more
-deliveries unknown."""
 
 
 class SendgridProvider:
@@ -63,7 +69,7 @@ class SendgridProvider:
             self._transport, host=host, request_headers=official.client.request_headers, version=3
         )
         self._form: CallForm | None = None
-        self._lost = 0
+        self._outage = OutageGuard()
         self.batch_limit = settings.personalizations
         self.lanes = settings.calls_in_flight
 
@@ -72,7 +78,8 @@ class SendgridProvider:
     ) -> Iterator[Outcome]:
         """Gather envelopes into a call and make it when it is full, or a wait is announced.
 
-        After `LOST_IN_A_ROW` lost answers it yields their outcomes, then raises `Unavailable`.
+        After an answer was lost it goes on with a small call (`OutageGuard`); when that one is
+        lost too, it yields the outcomes and raises `Unavailable`.
         """
         form = self._form_of(mailing)
         call: list[Personal] = []
@@ -100,6 +107,7 @@ class SendgridProvider:
 
     def interrupt(self) -> None:
         """Break off the calls on the wire; one whose body was out whole ends as unknown."""
+        self._outage.interrupt()
         self._transport.interrupt()
 
     def evidence(self, mailing: Mailing, delivery: DeliveryId) -> Outcome | None:
@@ -114,6 +122,10 @@ class SendgridProvider:
             response = self._client.scopes.get()
         except (NotSent, AnswerLost, NotTrusted) as error:
             return [Health("sendgrid", ok=False, detail=f"not reached: {error}", fix="network?")]
+        if response.status_code in (401, 403):
+            problem, fix = account_refusal(told_words(response.body))
+            detail = f"{problem} ({response.status_code})"
+            return [Health("sendgrid", ok=False, detail=detail, fix=fix)]
         if response.status_code != 200:
             return [Health("sendgrid", ok=False, detail=f"{response.status_code}", fix=fix)]
         may = b'"mail.send"' in response.body
@@ -131,19 +143,19 @@ class SendgridProvider:
         return form
 
     def _make(self, form: CallForm, people: list[Personal], flight: Flight) -> Iterator[Outcome]:
-        if not people:
-            return
-
-        def post(part: Sequence[Personal], launch: Callable[[], None]) -> Settled | Refused:
-            return self._post(form, part, launch)
-
-        yield from Call(form, people, post).run(flight)
-        if self._lost >= LOST_IN_A_ROW:
-            raise Unavailable("SendGrid takes our calls and does not say what became of them")
+        while people:
+            with self._outage.turn(len(people)) as turn:
+                called, people = people[: turn.most], people[turn.most :]
+                yield from Call(form, called, partial(self._post, form, turn)).run(flight)
+            if turn.lost and self._outage.out:
+                raise unanswered()
 
     def _post(
-        self, form: CallForm, people: Sequence[Personal], launch: Callable[[], None]
+        self, form: CallForm, turn: Turn, people: Sequence[Personal], launch: Callable[[], None]
     ) -> Settled | Refused:
+        if turn.lost:
+            # Another part of the same call: one lost answer is enough.
+            raise unanswered()
         try:
             response = self._client.mail.send.post_bytes(form.body(people), launch)
         except NotSent as error:
@@ -154,13 +166,13 @@ class SendgridProvider:
                 fix="correct 'delivery.sendgrid.host', or what stands between us and it",
             ) from None
         except AnswerLost as error:
-            self._lost += 1
+            turn.lost = True
             return Settled(OutcomeKind.UNKNOWN, detail=f"the answer was lost: {error}")
         headers = {name.lower(): value for name, value in response.headers.items()}
         answer = Answer(response.status_code, headers, response.body)
         verdict = judge(answer, len(people), sandbox=self._settings.sandbox, now=self._clock.now())
-        unknown = isinstance(verdict, Settled) and verdict.kind is OutcomeKind.UNKNOWN
-        self._lost = self._lost + 1 if unknown else 0
+        turn.answered = True
+        turn.lost = isinstance(verdict, Settled) and verdict.kind is OutcomeKind.UNKNOWN
         return verdict
 
 

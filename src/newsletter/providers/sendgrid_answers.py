@@ -80,11 +80,8 @@ def judge(answer: Answer, count: int, *, sandbox: bool, now: datetime) -> Settle
     if status == 408:
         raise Unavailable("the call did not reach SendGrid whole in time (408)")
     if status in (401, 403):
-        raise AccountProblem(
-            f"SendGrid refuses this key ({status}): {words}",
-            fix="check the key and its 'Mail Send' permission",
-            code=status,
-        )
+        problem, fix = account_refusal(words)
+        raise AccountProblem(f"{problem} ({status}): {words}", fix=fix, code=status)
     if 400 <= status < 500:
         raise AccountProblem(
             f"SendGrid refuses the call ({status}): {words}",
@@ -93,6 +90,72 @@ def judge(answer: Answer, count: int, *, sandbox: bool, now: datetime) -> Settle
         )
     # No idempotency key: what is not a plain no may have been a yes.
     return Settled(OutcomeKind.UNKNOWN, status, words)
+
+
+_REFUSALS: tuple[tuple[re.Pattern[str], str, str], ...] = tuple(
+    (re.compile(words, re.IGNORECASE), problem, fix)
+    for words, problem, fix in (
+        (
+            r"verified sender|sender identity|from address does not match",
+            "SendGrid refuses the sender",
+            "authenticate the domain of 'sender.from_email' at SendGrid, or verify that address "
+            "(Settings > Sender Authentication)",
+        ),
+        (
+            r"credits|sending limit|plan limit|messag\w+ limit|upgrade your (?:plan|account)",
+            "SendGrid's credits are used up",
+            "raise the plan at SendGrid or wait until its credits are renewed, then resume",
+        ),
+        (
+            r"\btrial\b|billing|payment|subscription (?:has )?(?:ended|expired)",
+            "SendGrid asks to settle the account",
+            "look at Settings > Account Details > Your Products at SendGrid, then resume",
+        ),
+        (
+            r"suspend|under review|disabled|deactivated|\bfrozen\b|\bbanned\b|account .*closed",
+            "SendGrid has stopped this account",
+            "log in at SendGrid and follow what it says, or write to its support",
+        ),
+        (
+            r"\bip\b.*(?:white|allow)|(?:white|allow)list|\bip address\b|ip access",
+            "SendGrid does not take calls from this machine's address",
+            "add the address of this machine at SendGrid (Settings > IP Access Management)",
+        ),
+        (
+            r"authenticated user is not authorized|required scopes?|permission|access forbidden",
+            "SendGrid's key lacks a permission",
+            "give the key the 'Mail Send' permission (Settings > API Keys)",
+        ),
+        (
+            r"expired|revoked|grant is invalid|authorization required|invalid.*(?:key|token)"
+            r"|(?:key|token).*invalid|bad (?:username|password)|unauthori[sz]ed",
+            "SendGrid does not know this key",
+            "make a new key with the 'Mail Send' permission and put it in "
+            "'delivery.sendgrid.api_key'; a key of the EU region needs region = \"eu\"",
+        ),
+    )
+)
+"""What SendGrid says with 401 and 403, and what an operator does about it; the first that fits."""
+
+
+def account_refusal(words: str) -> tuple[str, str]:
+    """Return what a refusal of the account is about, and how it is mended.
+
+    Words that we do not know blame nobody: they are shown with every likely cause.
+    """
+    for pattern, problem, fix in _REFUSALS:
+        if pattern.search(words):
+            return problem, fix
+    return (
+        "SendGrid refuses the call",
+        "see what SendGrid says; likely causes are the key, its 'Mail Send' permission, an "
+        "unverified sender or the state of the account",
+    )
+
+
+def told_words(body: bytes) -> str:
+    """Return what an answer says went wrong, short and without an address in clear."""
+    return _words(body, _errors(body))
 
 
 def _errors(body: bytes) -> list[dict[str, Any]]:

@@ -149,8 +149,10 @@ def _common(mailing: Mailing, *, sandbox: bool) -> dict[str, Any]:
         },
         "subject": clean_header(content.subject),
         "content": [
-            {"type": "text/plain; charset=utf-8", "value": content.text},
-            {"type": "text/html; charset=utf-8", "value": content.html},
+            # Bare types, plain before HTML: SendGrid names the charset itself and refuses any
+            # parameter with 400 (Mail Send errors, content.type).
+            {"type": "text/plain", "value": content.text},
+            {"type": "text/html", "value": content.html},
         ],
         "tracking_settings": {
             "click_tracking": {"enable": False, "enable_text": False},

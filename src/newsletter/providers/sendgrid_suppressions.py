@@ -174,9 +174,7 @@ class SendgridSuppressions:
         try:
             verdict = judge(answer, 0, sandbox=False, now=self._clock.now())
         except AccountProblem as refused:
-            fix = refused.fix
-            if answer.status in (401, 403):
-                fix = "check the key and its 'Suppressions' permission"
+            fix = (refused.fix or "").replace("'Mail Send'", "'Suppressions'")
             raise AccountProblem(refused.problem, fix=fix, code=answer.status) from None
         words = verdict.words if isinstance(verdict, Refused) else verdict.detail
         raise AccountProblem(

@@ -66,7 +66,7 @@ def test_a_refused_key_is_4_and_never_shown(desk: Desk, sendgrid: SuppressionsSe
 
     said = desk.run("suppressions", "reconcile", code=4).stderr
 
-    assert "SendGrid refuses this key (401): authorization required" in said
+    assert "SendGrid does not know this key (401): authorization required" in said
     assert "'Suppressions' permission" in said
     assert "SG.another-key" not in said
 
