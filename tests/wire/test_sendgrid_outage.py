@@ -118,8 +118,9 @@ def test_one_lane_that_gets_through_does_not_hide_what_others_lose() -> None:
 def test_after_an_outage_a_small_call_goes_first_and_then_whole_ones(
     server: SendgridServer, provider: Provider
 ) -> None:
-    server.script([Answer(503), Answer(503)])
+    server.script(repeat(Answer(503), 50))
     send_by_lanes(provider)
+    server.script()
 
     flights, raised = send_by_lanes(provider)
 
