@@ -10,6 +10,8 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Protocol
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, reset_tzpath
 
+from newsletter.errors import ConfigurationError
+
 
 def use_packaged_zones() -> None:
     """Take zones from the package `tzdata` alone, for a machine may have older rules (H3).
@@ -26,6 +28,20 @@ def is_zone(name: str) -> bool:
     except (ZoneInfoNotFoundError, ValueError, OSError):
         return False
     return True
+
+
+def zone_of(name: str) -> ZoneInfo:
+    """Return a zone by its name; raises `ConfigurationError` for one that we do not know.
+
+    A name that was good once may go: zones are renamed, and backups come from other machines.
+    """
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ConfigurationError(
+            f"the time zone '{name}' is not known",
+            fix="name an IANA zone such as Europe/Paris; they come with the package tzdata",
+        ) from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,8 @@ from typing import Any
 
 import structlog
 
+LONGEST_CHAIN = 5
+"""Causes of a fault that a trace shows."""
 _SECRET_WORDS = ("password", "api_key", "token", "secret", "authorization")
 
 
@@ -31,6 +33,20 @@ def place_of(error: Exception, *, steps: int = 1) -> str:
     """
     frames = traceback.extract_tb(error.__traceback__)[-steps:]
     return " > ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in frames)
+
+
+def trace_of(error: BaseException) -> str:
+    """Return the whole way to a fault of the program, its causes too, for people who mend it.
+
+    Files, lines and code, but no exception's own words: those could hold addresses and links.
+    """
+    parts: list[str] = []
+    seen: BaseException | None = error
+    while seen is not None and len(parts) < LONGEST_CHAIN:
+        frames = "".join(traceback.format_tb(seen.__traceback__))
+        parts.append(f"{frames}{type(seen).__name__}")
+        seen = seen.__cause__ or (None if seen.__suppress_context__ else seen.__context__)
+    return "\nThe above came of:\n".join(parts)
 
 
 def _mask(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

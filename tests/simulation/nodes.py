@@ -11,6 +11,7 @@ from pathlib import Path
 
 from newsletter.clock import Clock
 from newsletter.delivery.due_work import open_claims, sending, start_due, wants_hands
+from newsletter.delivery.faults import Faults
 from newsletter.delivery.limits import Limits
 from newsletter.delivery.sender import Sender
 from newsletter.errors import TryAgainLater
@@ -61,6 +62,7 @@ class Node:
         self.fuse = Fuse(self.database)
         self.keeper = EditionKeeper(self.database, settings, clock)
         self._clock = clock
+        self._faults = Faults(self.database, clock)
         self._post = post
         self._done_with: set[int] = set()
         self._sender = Sender(
@@ -86,7 +88,7 @@ class Node:
     def send(self) -> None:
         """Send what is due, as far as it goes now."""
         now = self._clock.now()
-        start_due(self.database, self._post.name, now)
+        start_due(self.database, self._post.name, self._faults, now)
         with self.database.read() as connection:
             # Nobody else sends: whoever claimed something is dead.
             dead = open_claims(connection, self._post.name)

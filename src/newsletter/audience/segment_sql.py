@@ -53,6 +53,7 @@ from newsletter.audience.segment_model import (
     TextTest,
     tests_of,
 )
+from newsletter.clock import zone_of
 from newsletter.storage.tables import consents, memberships, subscriber_tags, subscribers
 
 NUMBER_PATTERN = r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?$"
@@ -83,7 +84,7 @@ def segment_filter(
         for name in test.values
     }
     embedded = connection.dialect.name == "sqlite"
-    return _Compiler(embedded, list_id, now, ZoneInfo(zone), named).of(condition)
+    return _Compiler(embedded, list_id, now, zone_of(zone), named).of(condition)
 
 
 def attribute_text(embedded: bool, attribute: Attribute) -> ColumnElement[str]:

@@ -27,15 +27,12 @@ def campaigns_running(
     from newsletter.delivery.campaign_runner import CampaignRunner, Told
     from newsletter.delivery.serving_mark import marked_as_served
 
-    def in_trouble(campaign: int, words: str) -> None:
-        trouble.tell(f"campaign {campaign} does not get through", words)
-
     runner = CampaignRunner(
         workspace.database,
         workspace.provider.name,
         workspace.clock,
         lambda campaign: open_sender(workspace, campaign),
-        Told(after=lambda _campaign: after(), trouble=in_trouble),
+        Told(after=lambda _campaign: after(), trouble=trouble.campaign),
         lease=workspace.settings.delivery.lease,
     )
     # Built before the first campaign: what is wrong is told now, not in the morning.

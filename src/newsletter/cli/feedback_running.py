@@ -58,12 +58,19 @@ class _Daily:
 
     def __init__(self, workspace: Workspace, wake_alerts: Callable[[], None]) -> None:
         self._workspace = workspace
+        from newsletter.delivery.faults import Faults
+
         self._wake_alerts = wake_alerts
+        self._faults = Faults(workspace.database, workspace.clock)
         self._forgotten_at: datetime | None = None
 
     def __call__(self, stop: threading.Event) -> bool:
         """Do what is due; returns False where it is to be tried again later."""
-        self._forget()
+        from newsletter.delivery.faults import Thing
+
+        # Its own steps hold nothing else up: what is kept too long is no reason not to fetch.
+        with self._faults.holding(Thing("job", "forgetting", "forgetting old details of events")):
+            self._forget()
         try:
             self._reconcile(stop)
         except NewsletterError as error:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo
+
+from newsletter.clock import zone_of
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -155,4 +156,4 @@ def _next_words(following: dict[str, Any] | None) -> str:
 
 
 def _local(item: Upcoming) -> datetime:
-    return item.occurrence.at.astimezone(ZoneInfo(item.schedule.timezone))
+    return item.occurrence.at.astimezone(zone_of(item.schedule.timezone))

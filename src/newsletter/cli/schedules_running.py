@@ -24,6 +24,7 @@ def schedules_running(
     wake_alerts: Callable[[], None],
 ) -> Iterator[MorningScheduler]:
     """Keep the editions in the background until the block ends; `fired` tells of new campaigns."""
+    from newsletter.delivery.faults import Faults
     from newsletter.schedule.keeping import EditionKeeper
     from newsletter.schedule.operator_mail import OperatorRounds
     from newsletter.schedule.proof_mail import Asker
@@ -51,7 +52,8 @@ def schedules_running(
         trouble.tell("schedules cannot be looked after", words)
 
     scheduler = MorningScheduler(look, keeper.next_due, clock, trouble=in_trouble)
-    rounds = OperatorRounds(asker, SummaryTeller(database, settings, clock, wake=wake_alerts))
+    teller = SummaryTeller(database, settings, clock, wake=wake_alerts)
+    rounds = OperatorRounds(asker, teller, Faults(database, clock))
     rounds.start()
     try:
         scheduler.start()

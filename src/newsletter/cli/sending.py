@@ -10,6 +10,7 @@ import typer
 
 from newsletter.cli.options import DigestReference, Json, ListName, OptionalListName, Yes
 from newsletter.cli.workspace import Workspace
+from newsletter.clock import zone_of
 from newsletter.errors import EXIT_DONE, EXIT_REFUSED, UsageError
 
 if TYPE_CHECKING:
@@ -145,9 +146,8 @@ def parse_start(text: str, zone: str, now: datetime) -> datetime:
     Raises `UsageError` for anything else, for a time that the zone's clocks skip, and for the past.
     """
     from datetime import UTC, timedelta
-    from zoneinfo import ZoneInfo
 
-    local_now = now.astimezone(ZoneInfo(zone))
+    local_now = now.astimezone(zone_of(zone))
     try:
         if len(text) <= 5:
             hour, _, minute = text.partition(":")
@@ -159,7 +159,7 @@ def parse_start(text: str, zone: str, now: datetime) -> datetime:
         else:
             local = datetime.fromisoformat(text)
             if local.tzinfo is None:
-                local = local.replace(tzinfo=ZoneInfo(zone))
+                local = local.replace(tzinfo=zone_of(zone))
     except ValueError:
         raise UsageError(f"'{text}' is not a time", fix="use 08:00 or 2026-11-24T08:00") from None
     start = local.astimezone(UTC)

@@ -82,9 +82,11 @@ def serve(
 
 def _office(workspace: Workspace, background: Background) -> Office:
     from newsletter.audience.erasing import erase_subscriber
+    from newsletter.delivery.faults import Faults, Thing
     from newsletter.web.office import Office
 
     database, keys, clock = workspace.database, workspace.keys, workspace.clock
+    faults = Faults(database, clock)
 
     def erase(subscriber: int) -> None:
         actor = f"subscriber {subscriber}"
@@ -102,10 +104,12 @@ def _office(workspace: Workspace, background: Background) -> Office:
         from newsletter.storage.scrubbing import scrub, scrub_is_due
 
         before = clock.now() - workspace.settings.web.forget_unconfirmed
-        with database.write() as connection:
+        forgetting = Thing("job", "unconfirmed", "forgetting who never confirmed")
+        with faults.holding(forgetting), database.write() as connection:
             forget_unconfirmed(connection, before)
-        if scrub_is_due(database):
-            scrub(database)
+        with faults.holding(Thing("job", "scrubbing", "scrubbing the database of erased people")):
+            if scrub_is_due(database):
+                scrub(database)
 
     return Office(
         settings=workspace.settings,
@@ -154,7 +158,7 @@ _LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
 @contextmanager
 def _housekeeping(work: Callable[[], None]) -> Iterator[None]:
     """Call `work` every few minutes in the background; what it cannot do now, it does then."""
-    from newsletter.logs import get_logger
+    from newsletter.logs import get_logger, trace_of
 
     ended = threading.Event()
 
@@ -163,7 +167,8 @@ def _housekeeping(work: Callable[[], None]) -> Iterator[None]:
             try:
                 work()
             except Exception as error:  # noqa: BLE001 - the pages go on; the next round tries again
-                get_logger("serve").warning("housekeeping_failed", error=type(error).__name__)
+                problem, trace = type(error).__name__, trace_of(error)
+                get_logger("serve").warning("housekeeping_failed", problem=problem, trace=trace)
 
     thread = threading.Thread(target=run, name="housekeeping")
     thread.start()

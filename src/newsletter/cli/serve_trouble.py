@@ -1,4 +1,4 @@
-"""Telling the operator of trouble inside `serve`, which nobody watches."""
+"""Telling the operator of trouble inside `serve` or `worker`, which nobody watches."""
 
 from __future__ import annotations
 
@@ -14,6 +14,11 @@ class Trouble:
 
     workspace: Workspace
     wake_alerts: Callable[[], None]
+    process: str = "serve"
+
+    def campaign(self, campaign: int, words: str) -> None:
+        """Tell of a campaign that does not get through."""
+        self.tell(f"campaign {campaign} does not get through", words)
 
     def tell(self, what: str, words: str) -> None:
         """Raise an alert, once a day for each `what`; raises what the database raises."""
@@ -22,11 +27,12 @@ class Trouble:
         now = self.workspace.clock.now()
         alert = Alert(
             AlertKind.SERVE_TROUBLE,
-            f"serve: {what} {now:%Y-%m-%d}",
-            f"serve: {what}",
+            f"{self.process}: {what} {now:%Y-%m-%d}",
+            f"{self.process}: {what}",
             f"At {now:%Y-%m-%d %H:%M} UTC {what}:\n\n{words}\n\n"
-            "'newsletter serve' tries again and again by itself. Until it gets through, nothing "
-            "is sent that depends on it. Nobody was lost, and nobody gets anything twice. See\n\n"
+            f"'newsletter {self.process}' tries again and again by itself. Until it gets through, "
+            "nothing is sent that depends on it. Nobody was lost, and nobody gets anything twice. "
+            "See\n\n"
             "    newsletter doctor\n\n    newsletter campaigns list",
         )
         with self.workspace.database.write() as connection:

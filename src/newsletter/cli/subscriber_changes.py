@@ -8,6 +8,7 @@ import typer
 
 from newsletter.cli.options import Json, Yes, confirm
 from newsletter.cli.workspace import Workspace
+from newsletter.clock import zone_of
 from newsletter.errors import UsageError
 
 if TYPE_CHECKING:
@@ -112,13 +113,12 @@ def resume(
 def read_day(workspace: Workspace, text: str) -> datetime:
     """Read a day as its first moment in the newsletter's zone; raises `UsageError`."""
     from datetime import UTC, datetime
-    from zoneinfo import ZoneInfo
 
     try:
         day = datetime.strptime(text, "%Y-%m-%d")  # noqa: DTZ007 - the zone follows
     except ValueError:
         raise UsageError(f"'{text}' is no day", fix="write it as 2027-01-15") from None
-    zone = ZoneInfo(workspace.settings.newsletter.timezone)
+    zone = zone_of(workspace.settings.newsletter.timezone)
     return day.replace(tzinfo=zone).astimezone(UTC)
 
 

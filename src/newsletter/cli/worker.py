@@ -30,23 +30,27 @@ def worker(
     from newsletter.cli.alerts import alert_carrier
     from newsletter.cli.campaigns_running import open_sender
     from newsletter.cli.console import say
+    from newsletter.cli.serve_trouble import Trouble
     from newsletter.delivery.workers import CampaignWorker
 
     workspace: Workspace = context.obj
     _refuse_embedded(workspace)
     # Built before the first job: what is missing is told now, not in the middle.
     _ = workspace.database, workspace.keys, workspace.provider, workspace.limits
-    process = CampaignWorker(
-        database=workspace.database,
-        provider=workspace.provider.name,
-        clock=workspace.clock,
-        lease=workspace.settings.delivery.lease,
-        open_sender=lambda campaign: open_sender(workspace, campaign),
-        concurrency=concurrency,
-    )
-    with alert_carrier(workspace), _stopped_by_signals(process):
-        say(f"working on campaigns by {process.provider}; Ctrl-C finishes what is on the wire")
-        process.run()
+    with alert_carrier(workspace) as carrier:
+        trouble = Trouble(workspace, carrier.wake, process="worker")
+        process = CampaignWorker(
+            database=workspace.database,
+            provider=workspace.provider.name,
+            clock=workspace.clock,
+            lease=workspace.settings.delivery.lease,
+            open_sender=lambda campaign: open_sender(workspace, campaign),
+            concurrency=concurrency,
+            trouble=trouble.campaign,
+        )
+        with _stopped_by_signals(process):
+            say(f"working on campaigns by {process.provider}; Ctrl-C finishes what is on the wire")
+            process.run()
     say("stopped; what is left waits in the ledger for other workers")
 
 

@@ -25,6 +25,7 @@ from newsletter.delivery.alert_mail import AlertMailer, ContentOf, MailWay, word
 from newsletter.delivery.alert_ways import CommandWay, LogWay, Notice, NotTold, Way, WebhookWay
 from newsletter.delivery.alert_words import trial
 from newsletter.delivery.alerts import BY_MAIL_ALONE
+from newsletter.delivery.faults import Faults, Thing
 from newsletter.delivery.rounds import LOOK_SECONDS, Rounds
 from newsletter.logs import get_logger, place_of
 from newsletter.providers.base import Provider
@@ -68,13 +69,16 @@ class AlertPost:
         with self.database.read() as connection:
             if not any_due(connection, self.clock.now()):
                 return 0
+        faults = Faults(self.database, self.clock)
         with self._ways() as ways:
             while not stop.is_set() and (seconds is None or time.monotonic() - began < seconds):
                 with self.database.write(durable=True) as connection:
                     claimed = claim_alert(connection, self.clock.now())
                 if claimed is None:
                     break
-                told += self._tell_one(claimed, ways, stop) is AlertState.TOLD
+                # Its claim ends by itself, and then it is told again.
+                with faults.holding(_thing(claimed)):
+                    told += self._tell_one(claimed, ways, stop) is AlertState.TOLD
         return told
 
     def try_ways(self) -> list[Tried]:
@@ -143,6 +147,12 @@ class AlertPost:
             # What is wrong with a connection is no matter once the ways were told.
             with suppress(Exception):
                 mailer.close()
+
+
+def _thing(claimed: ClaimedAlert) -> Thing:
+    number = claimed.notice.alert
+    # Quiet: an alert about it would go the way that just failed.
+    return Thing("alert", str(number), f"alert {number}", quiet=True)
 
 
 class AlertCarrier(Rounds):

@@ -94,6 +94,45 @@ def unknown_waits(campaign: int, *, unknown: int, recipients: int) -> Alert:
     )
 
 
+def held_by_a_fault(
+    key: str, label: str, *, problem: str, campaign: int | None, at: datetime
+) -> Alert:
+    """Tell that the program failed at one thing, which waits; once a day for each place."""
+    return Alert(
+        AlertKind.FAULT,
+        key=f"fault {key} {problem} {at:%Y-%m-%d}",
+        subject=f"On hold after a fault: {label}",
+        body=alert_body(
+            f"The program failed while it worked on {label}, at {_day(at)}: {problem}.",
+            "What it means: this one waits, and is tried again after a while. Everything else goes "
+            "on. Nobody was lost, and nobody gets anything twice.",
+            "What to do: look for 'held_by_a_fault' in the log, where the whole trace stands. If "
+            "it is about a digest or a setting, correct that; the next try takes it up. Please "
+            "report the trace, for the program should have said what is wrong.",
+            commands=("newsletter doctor", "newsletter verify"),
+        ),
+        campaign=campaign,
+    )
+
+
+def kept_waiting(
+    key: str, label: str, *, problem: str, campaign: int | None, at: datetime
+) -> Alert:
+    """Tell that one thing waits for an operator, who alone can mend it; once a day."""
+    return Alert(
+        AlertKind.FAULT,
+        key=f"waits {key} {problem[:100]} {at:%Y-%m-%d}",
+        subject=f"On hold: {label}",
+        body=alert_body(
+            f"{label[:1].upper()}{label[1:]} waits since {_day(at)}: {problem}",
+            "What it means: this one waits until that is mended. Everything else goes on.",
+            "What to do: correct the cause. The next try takes it up by itself.",
+            commands=("newsletter doctor",),
+        ),
+        campaign=campaign,
+    )
+
+
 def trial() -> Alert:
     """Return an alert that tells of nothing: the operator tries the ways."""
     return Alert(

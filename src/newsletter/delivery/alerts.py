@@ -43,6 +43,8 @@ class AlertKind(StrEnum):
     """An edition waits for an operator's yes (H7)."""
     SERVE_TROUBLE = "serve_trouble"
     """A part of `newsletter serve` does not do its work."""
+    FAULT = "fault"
+    """A fault of the program holds one thing."""
     SUMMARY = "summary"
     """No trouble: what the day was like."""
     TEST = "test"

@@ -17,6 +17,7 @@ from datetime import timedelta
 from sqlalchemy import Connection
 
 from newsletter.clock import Clock
+from newsletter.delivery.campaign_troubles import CampaignTroubles, Tell
 from newsletter.delivery.campaigns import Campaign, get_campaign, totals
 from newsletter.delivery.due_work import (
     dead_claims,
@@ -26,13 +27,14 @@ from newsletter.delivery.due_work import (
     start_due,
     wants_hands,
 )
+from newsletter.delivery.faults import Faults, campaign_thing
 from newsletter.delivery.locking import is_sending
 from newsletter.delivery.pauses import Pauses
 from newsletter.delivery.rounds import Rounds
 from newsletter.delivery.sender import Sender
 from newsletter.delivery.states import CampaignStatus
 from newsletter.errors import NewsletterError, TryAgainLater
-from newsletter.logs import get_logger, place_of
+from newsletter.logs import get_logger, trace_of
 from newsletter.storage.database import Database
 
 log = get_logger("delivery")
@@ -44,10 +46,6 @@ CREATOR_SECONDS = 3.0
 it is, and must not find its campaign taken. Nobody waits for that of an edition."""
 IDLE_SECONDS = (2.0, 10.0)
 """The shortest and the longest pause in looking at a campaign where nothing is due."""
-REST_SECONDS = (5.0, 120.0)
-"""The shortest and the longest pause in trying what time or somebody must mend."""
-TROUBLE_SECONDS = 600.0
-"""A campaign that fails for so long is told of: nobody may be watching."""
 LATE_SECONDS = 90.0
 """No look for so long: something is wrong with the runner."""
 COMPLAINT_SECONDS = 60.0
@@ -63,12 +61,12 @@ OpenSender = Callable[[Campaign], AbstractContextManager[Sender]]
 class Told:
     """Whom the runner tells.
 
-    `after` gets a campaign's number each time the runner leaves it. `trouble` gets the number of
-    one that has not got through for `TROUBLE_SECONDS`, and the words of the last error.
+    `after` gets a campaign's number each time the runner leaves it; `trouble` what
+    `CampaignTroubles` tells.
     """
 
     after: Callable[[int], None]
-    trouble: Callable[[int, str], None]
+    trouble: Tell
 
 
 class CampaignRunner(Rounds):
@@ -100,9 +98,13 @@ class CampaignRunner(Rounds):
         self._creator_seconds = creator_seconds
         self._most = 1 if database.embedded else SERVER_CAMPAIGNS
         self._pauses = Pauses()
+        self._faults = Faults(database, clock)
+        self._troubles = CampaignTroubles(database, clock, told.trouble, self._pauses, self._faults)
         self._seen: dict[int, float] = {}
+        """Of the thread that looks alone."""
+        # What the threads of the campaigns share with the one that looks, and with who stops them.
+        self._shared = threading.Lock()
         self._ours: set[int] = set()
-        self._failing: dict[int, float] = {}
         self._working: dict[int, threading.Thread] = {}
         self._senders: dict[int, Sender] = {}
         self._looked_at = time.monotonic()
@@ -111,7 +113,8 @@ class CampaignRunner(Rounds):
     @property
     def working_on(self) -> list[int]:
         """The campaigns that this runner is sending now."""
-        return sorted(self._working)
+        with self._shared:
+            return sorted(self._working)
 
     def problem(self) -> str | None:
         """Say what is wrong with the runner itself; None: nothing."""
@@ -129,12 +132,16 @@ class CampaignRunner(Rounds):
         """End it: what is on the wire is finished, or broken off by its sender in time (G6)."""
         self.stop_soon()
         super().stop()
-        for thread in list(self._working.values()):
+        with self._shared:
+            threads = list(self._working.values())
+        for thread in threads:
             thread.join()
 
     def break_off(self) -> None:
         """Cut what is on the wire: a second signal. What was under way becomes unknown."""
-        for sender in list(self._senders.values()):
+        with self._shared:
+            senders = list(self._senders.values())
+        for sender in senders:
             sender.provider.interrupt()
 
     def _look(self, stop: threading.Event) -> bool:
@@ -146,7 +153,7 @@ class CampaignRunner(Rounds):
             return True
         self._looked_at, self._complained_at = time.monotonic(), None
         for campaign in found:
-            if stop.is_set() or len(self._working) >= self._most:
+            if stop.is_set() or len(self.working_on) >= self._most:
                 break
             self._take(campaign)
         return True
@@ -160,9 +167,10 @@ class CampaignRunner(Rounds):
     def _find_work(self) -> list[int]:
         """Return the campaigns to work on now: those of editions first, then the oldest."""
         now, provider = self._clock.now(), self._provider
-        for started in start_due(self._database, provider, now):
+        for started in start_due(self._database, provider, self._faults, now):
             log.info("campaign_started", campaign=started)
-        alone = self._database.embedded and not self._working
+        working = self.working_on
+        alone = self._database.embedded and not working
         if alone and is_sending(self._database):
             # A send in a terminal, or another `serve`: what it leaves is looked at anew.
             self._seen.clear()
@@ -178,35 +186,34 @@ class CampaignRunner(Rounds):
             wanting = [
                 campaign
                 for campaign in sorted({*dead, *being_sent})
-                if campaign not in self._working and self._pauses.over(campaign)
+                if campaign not in working and self._pauses.over(campaign)
+                if not self._faults.is_held(campaign_thing(campaign))
                 if campaign in dead or self._wants_hands(connection, campaign)
             ]
             new = new_editions(connection, provider)
-        self._forget(set(being_sent))
+        with self._shared:
+            self._ours &= set(being_sent)
+        self._troubles.forget_others(being_sent)
         return self._ripe(wanting, new)
 
     def _wants_hands(self, connection: Connection, campaign: int) -> bool:
-        if wants_hands(connection, campaign, self._clock.now(), self._lease):
-            return True
-        self._pauses.begin(campaign, *IDLE_SECONDS)
+        with self._faults.holding(campaign_thing(campaign)):
+            if wants_hands(connection, campaign, self._clock.now(), self._lease):
+                return True
+            self._pauses.begin(campaign, *IDLE_SECONDS)
         return False
-
-    def _forget(self, being_sent: set[int]) -> None:
-        """Begin anew with what was paused or has ended since: somebody may have mended it."""
-        self._ours &= being_sent
-        for campaign in self._failing.keys() - being_sent:
-            del self._failing[campaign]
-            self._pauses.end(campaign)
 
     def _ripe(self, wanting: list[int], new: set[int]) -> list[int]:
         """Leave what was frozen or resumed just now to its creator."""
         now = time.monotonic()
+        with self._shared:
+            ours = set(self._ours)
         self._seen = {campaign: self._seen.get(campaign, now) for campaign in wanting}
         ripe = [
             campaign
             for campaign in wanting
             if campaign in new
-            or campaign in self._ours
+            or campaign in ours
             or now - self._seen[campaign] >= self._creator_seconds
         ]
         return sorted(ripe, key=lambda campaign: (campaign not in new, campaign))
@@ -215,22 +222,20 @@ class CampaignRunner(Rounds):
         thread = threading.Thread(
             target=self._work_on, args=(campaign,), name=f"campaign-{campaign}"
         )
-        self._working[campaign] = thread
+        with self._shared:
+            self._working[campaign] = thread
         thread.start()
 
     def _work_on(self, campaign: int) -> None:
         log.info("campaign_begun", campaign=campaign)
         try:
             self._send(campaign)
-        except NewsletterError as error:
-            self._fail(campaign, str(error), error)
-        except Exception as error:  # noqa: BLE001 - told by its place
-            # A fault of the program in one campaign must not end the others.
-            self._fail(campaign, f"{type(error).__name__} at {place_of(error)}", None)
+        except Exception as error:  # noqa: BLE001 - whatever it is holds this campaign alone
+            self._fail(campaign, error)
         else:
-            self._ours.add(campaign)
-            self._failing.pop(campaign, None)
-            self._pauses.end(campaign)
+            with self._shared:
+                self._ours.add(campaign)
+            self._troubles.over(campaign)
         finally:
             self._leave(campaign)
 
@@ -239,13 +244,26 @@ class CampaignRunner(Rounds):
             current = get_campaign(connection, campaign)
         with self._open_sender(current) as sender:
             sender.stop = self._stop
-            self._senders[campaign] = sender
+            with self._shared:
+                self._senders[campaign] = sender
             try:
                 sender.run(campaign)
             finally:
-                del self._senders[campaign]
+                with self._shared:
+                    del self._senders[campaign]
 
     def _leave(self, campaign: int) -> None:
+        try:
+            self._say_what_is_left(campaign)
+            self._told.after(campaign)
+        except Exception as error:  # noqa: BLE001 - no matter of the campaign
+            log.error("campaign_not_told", campaign=campaign, trace=trace_of(error))  # noqa: TRY400
+        finally:
+            with self._shared:
+                del self._working[campaign]
+            self.wake()
+
+    def _say_what_is_left(self, campaign: int) -> None:
         with suppress(NewsletterError), self._database.read() as connection:
             states = totals(connection, campaign)
             status = get_campaign(connection, campaign).status
@@ -254,31 +272,14 @@ class CampaignRunner(Rounds):
             if status is CampaignStatus.SENDING and self._pauses.over(campaign):
                 # Something may be left at once; a look now and then is enough for it.
                 self._pauses.begin(campaign, *IDLE_SECONDS)
-        try:
-            self._told.after(campaign)
-        except Exception as error:  # noqa: BLE001 - no matter of the campaign
-            log.error("campaign_not_told", campaign=campaign, at=place_of(error))  # noqa: TRY400
-        del self._working[campaign]
-        self.wake()
 
-    def _fail(self, campaign: int, problem: str, error: NewsletterError | None) -> None:
+    def _fail(self, campaign: int, error: Exception) -> None:
         """Wait before the next try; tell of a campaign that does not get through for long."""
-        self._ours.discard(campaign)
+        with self._shared:
+            self._ours.discard(campaign)
         if isinstance(error, TryAgainLater) and is_sending(self._database):
             # A send in a terminal was quicker: no trouble at all.
             log.info("campaign_left_to_another", campaign=campaign)
             self._pauses.begin(campaign, *IDLE_SECONDS)
             return
-        if isinstance(error, TryAgainLater):
-            log.warning("campaign_waits", campaign=campaign, problem=problem, fix=error.fix)
-        else:
-            fix = None if error is None else error.fix
-            log.error("campaign_stopped", campaign=campaign, problem=problem, fix=fix)
-        self._pauses.begin(campaign, *REST_SECONDS)
-        now = time.monotonic()
-        since = self._failing.setdefault(campaign, now)
-        if now - since >= TROUBLE_SECONDS:
-            # Once for each series of failures.
-            self._failing[campaign] = float("inf")
-            with suppress(NewsletterError):
-                self._told.trouble(campaign, problem)
+        self._troubles.met(campaign, error)

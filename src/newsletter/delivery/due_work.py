@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, func, or_, select
 
 from newsletter.delivery.campaigns import change_status_in, get_campaign
+from newsletter.delivery.faults import Faults, campaign_thing
 from newsletter.delivery.outcomes import RETRIED
 from newsletter.delivery.statements import database_time
 from newsletter.delivery.states import READY, UNSETTLED, CampaignStatus, DeliveryState
@@ -17,25 +18,34 @@ from newsletter.storage.database import Database
 from newsletter.storage.tables import attempts, campaigns, deliveries
 
 
-def start_due(database: Database, provider: str, now: datetime) -> list[int]:
+def start_due(database: Database, provider: str, faults: Faults, now: datetime) -> list[int]:
     """Set scheduled campaigns to sending whose time has come, each exactly once; returns them.
 
-    Lock: their rows, those that another worker starts skipped.
+    Lock: the row of each, skipped where another worker starts it. One that cannot be started holds
+    itself alone.
     """
-    with database.write() as connection:
-        due = connection.execute(
-            select(campaigns.c.id)
-            .where(
-                campaigns.c.status == CampaignStatus.SCHEDULED,
-                campaigns.c.not_before <= now,
-                campaigns.c.provider == provider,
-            )
-            .order_by(campaigns.c.id)
-            .with_for_update(key_share=True, skip_locked=True)
-        ).scalars()
-        started = list(due)
-        for campaign in started:
-            change_status_in(connection, campaign, "start", now, actor="clock")
+    due = (
+        select(campaigns.c.id)
+        .where(
+            campaigns.c.status == CampaignStatus.SCHEDULED,
+            campaigns.c.not_before <= now,
+            campaigns.c.provider == provider,
+        )
+        .order_by(campaigns.c.id)
+    )
+    with database.read() as connection:
+        found = list(connection.execute(due).scalars())
+    started = []
+    for campaign in found:
+        thing = campaign_thing(campaign)
+        if faults.is_held(thing):
+            continue
+        mine = due.where(campaigns.c.id == campaign)
+        with faults.holding(thing), database.write() as connection:
+            locked = mine.with_for_update(key_share=True, skip_locked=True)
+            if connection.execute(locked).first() is not None:
+                change_status_in(connection, campaign, "start", now, actor="clock")
+                started.append(campaign)
     return started
 
 

@@ -21,6 +21,7 @@ from newsletter.audience.keys import Keys
 from newsletter.audience.tokens import TokenSigner
 from newsletter.clock import Clock
 from newsletter.delivery.bounce_classes import BounceClass, BounceTable
+from newsletter.delivery.faults import Faults, Thing
 from newsletter.delivery.letter_claims import ClaimedLetter, claim_letter, ready_letters
 from newsletter.delivery.letter_holding import (
     LetterHold,
@@ -43,7 +44,7 @@ from newsletter.delivery.outcomes import LONGEST_ANSWER, RETRY_MARK, class_of, r
 from newsletter.delivery.recording import suppress_bounced
 from newsletter.delivery.states import READY, DeliveryState
 from newsletter.delivery.warm_up import note_accepted
-from newsletter.errors import NewsletterError, ProviderError, TryAgainLater
+from newsletter.errors import DeliveryError, NewsletterError, ProviderError, TryAgainLater
 from newsletter.logs import get_logger, mask_address
 from newsletter.providers.base import (
     AccountProblem,
@@ -119,6 +120,10 @@ class LetterCarrier:
     settings: Settings
     clock: Clock
     limits: Limits = field(default_factory=Limits)
+    _faults: Faults = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._faults = Faults(self.database, self.clock)
 
     def deliver_due(self, stop: threading.Event | None = None) -> Delivered:
         """Send what is due now, until nothing is, or `stop` is set, or the provider is away.
@@ -160,13 +165,19 @@ class LetterCarrier:
         if overdue:
             log.warning("letter_claims_lost", letters=overdue)
         for letter in lost:
-            proven = self._proof(letter, maker)
-            with self.database.write() as connection:
-                if proven is not None and keep_late_yes(connection, letter, now):
-                    counts[DeliveryState.ACCEPTED.label] += 1
-                elif retry_lost(connection, letter, now) is DeliveryState.UNKNOWN:
-                    counts[DeliveryState.UNKNOWN.label] += 1
-                    log.warning("letter_unknown", letter=letter.id)
+            with self._faults.holding(_thing(letter)):
+                self._settle_one(letter, maker, counts, now)
+
+    def _settle_one(
+        self, letter: ClaimedLetter, maker: LetterMaker, counts: Counter[str], now: datetime
+    ) -> None:
+        proven = self._proof(letter, maker)
+        with self.database.write() as connection:
+            if proven is not None and keep_late_yes(connection, letter, now):
+                counts[DeliveryState.ACCEPTED.label] += 1
+            elif retry_lost(connection, letter, now) is DeliveryState.UNKNOWN:
+                counts[DeliveryState.UNKNOWN.label] += 1
+                log.warning("letter_unknown", letter=letter.id)
 
     def _proof(self, letter: ClaimedLetter, maker: LetterMaker) -> Outcome | None:
         """Return the provider's own proof that it took a letter; None when there is none."""
@@ -228,6 +239,9 @@ class LetterCarrier:
         except NewsletterError as error:
             # The settings or templates of this list; others' letters go on.
             problem = error
+        except Exception as error:  # noqa: BLE001 - it holds this letter alone
+            self._faults.hold(_thing(letter), error)
+            problem = DeliveryError("a fault of the program", fix="see the log")
         finally:
             known = outcome or flight.verdict(letter.delivery)
             state = self._record(letter, known, problem, wait)
@@ -269,6 +283,10 @@ class LetterCarrier:
         tell = log.warning if state in _WORTH_TELLING else log.info
         tell("letter_recorded", letter=letter.id, kind=letter.kind.value, state=state.label)
         return state
+
+
+def _thing(letter: ClaimedLetter) -> Thing:
+    return Thing("letter", str(letter.id), f"letter {letter.id} ({letter.kind.value})")
 
 
 _WORTH_TELLING = (DeliveryState.REJECTED, DeliveryState.UNKNOWN)

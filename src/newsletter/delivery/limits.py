@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, func, select
 
+from newsletter.clock import zone_of
 from newsletter.delivery.bounce_classes import BUILT_IN, BounceTable, bounce_table
 from newsletter.delivery.domains import DomainGate, DomainWatch, held_domains
 from newsletter.delivery.pacing import Pace, Unpaced, open_pace
@@ -45,7 +45,7 @@ class Limits:
         return self._date(now).isoformat()
 
     def _date(self, now: datetime) -> date:
-        return now.astimezone(ZoneInfo(self.timezone)).date()
+        return now.astimezone(zone_of(self.timezone)).date()
 
     def room(self, connection: Connection, provider: str, now: datetime) -> int | None:
         """Return how many more may be claimed today by the warm-up plan; None: no limit."""

@@ -1,32 +1,39 @@
-"""How long a process that sends leaves a campaign alone in which it could do nothing."""
+"""How long a process leaves alone what it could do nothing for: a campaign, a held thing."""
 
 from __future__ import annotations
 
+import threading
 import time
+from collections.abc import Hashable
 
 
 class Pauses:
-    """The pauses of one process, for each campaign; by a clock that never jumps (G17)."""
+    """The pauses of one process, by a clock that never jumps; safe to use from several threads."""
 
     def __init__(self) -> None:
-        self._until: dict[int, float] = {}
-        self._last: dict[int, float] = {}
+        self._until: dict[Hashable, float] = {}
+        self._last: dict[Hashable, float] = {}
+        self._lock = threading.Lock()
 
-    def over(self, campaign: int) -> bool:
-        """Return whether the campaign may be looked at."""
-        return time.monotonic() >= self._until.get(campaign, 0.0)
+    def over(self, thing: Hashable) -> bool:
+        """Return whether the thing may be looked at."""
+        with self._lock:
+            return time.monotonic() >= self._until.get(thing, 0.0)
 
-    def clear(self, campaign: int) -> None:
+    def clear(self, thing: Hashable) -> None:
         """End the pause, but not the series: somebody says that there is work."""
-        self._until.pop(campaign, None)
+        with self._lock:
+            self._until.pop(thing, None)
 
-    def begin(self, campaign: int, first: float, longest: float) -> None:
+    def begin(self, thing: Hashable, first: float, longest: float) -> None:
         """Pause for `first` seconds, twice as long the next time in a row, up to `longest`."""
-        seconds = min(max(first, 2 * self._last.get(campaign, 0.0)), longest)
-        self._last[campaign] = seconds
-        self._until[campaign] = time.monotonic() + seconds
+        with self._lock:
+            seconds = min(max(first, 2 * self._last.get(thing, 0.0)), longest)
+            self._last[thing] = seconds
+            self._until[thing] = time.monotonic() + seconds
 
-    def end(self, campaign: int) -> None:
+    def end(self, thing: Hashable) -> None:
         """Begin with the shortest pause again: all went well."""
-        self.clear(campaign)
-        self._last.pop(campaign, None)
+        with self._lock:
+            self._until.pop(thing, None)
+            self._last.pop(thing, None)

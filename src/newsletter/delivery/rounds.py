@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 
 from newsletter.errors import NewsletterError
-from newsletter.logs import get_logger, place_of
+from newsletter.logs import get_logger, place_of, trace_of
 
 log = get_logger("delivery")
 
@@ -98,8 +98,8 @@ class Rounds:
             log.error(self._failure, problem=str(error), fix=error.fix)  # noqa: TRY400
         except Exception as error:  # noqa: BLE001 - it outlives every error, and tells it
             # A fault of the program in one thing must not end the pages, nor the next thing.
-            problem, place = type(error).__name__, place_of(error)
-            log.error(self._failure, problem=problem, at=place)  # noqa: TRY400
+            problem, place, trace = type(error).__name__, place_of(error), trace_of(error)
+            log.error(self._failure, problem=problem, at=place, trace=trace)  # noqa: TRY400
         return False
 
     def _wait(self, stop: threading.Event, seconds: float, *, until_woken: bool) -> None:

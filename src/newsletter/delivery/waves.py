@@ -10,14 +10,13 @@ from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Select, func, select
 
 from newsletter.audience.eligibility import freeze_selection
 from newsletter.audience.segment_model import Segment
 from newsletter.audience.segment_sql import segment_filter
-from newsletter.clock import first_instant, is_zone
+from newsletter.clock import first_instant, is_zone, zone_of
 from newsletter.delivery.freeze_request import FreezeRequest, Waves
 from newsletter.delivery.statements import WaveTimes
 from newsletter.delivery.states import DeliveryState
@@ -50,7 +49,7 @@ def instant_of(waves: Waves, zone: str | None) -> datetime:
     Without a zone, or with a name that is none, the reader takes that of the waves.
     """
     known = zone if zone and is_zone(zone) else waves.timezone
-    return first_instant(datetime.combine(waves.day, waves.time), ZoneInfo(known)).at
+    return first_instant(datetime.combine(waves.day, waves.time), zone_of(known)).at
 
 
 def wave_times(

@@ -19,20 +19,16 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import select
 
 from newsletter.clock import Clock
+from newsletter.delivery.campaign_troubles import CampaignTroubles, Tell
 from newsletter.delivery.campaigns import Campaign, get_campaign, totals
 from newsletter.delivery.due_work import dead_claims, sending, start_due, wants_hands
+from newsletter.delivery.faults import Faults, campaign_thing
 from newsletter.delivery.pauses import Pauses
 from newsletter.delivery.sender import Sender
 from newsletter.delivery.states import CampaignStatus
 from newsletter.delivery.work_queue import TASK, connecting, lay_queue, offer, queue_of
-from newsletter.errors import (
-    ConfigurationError,
-    NewsletterError,
-    ProviderError,
-    StorageError,
-    TryAgainLater,
-)
-from newsletter.logs import get_logger, place_of
+from newsletter.errors import NewsletterError, StorageError, TryAgainLater
+from newsletter.logs import get_logger
 from newsletter.storage.database import Database
 
 if TYPE_CHECKING:
@@ -46,8 +42,6 @@ IDLE_SECONDS = (3.0, 12.0)
 """The shortest and the longest pause in looking at a campaign where nothing is due."""
 POLL_SECONDS = 1.0
 """How often the queue is asked; a new job wakes a worker at once."""
-REST_SECONDS = (5.0, 120.0)
-"""The shortest and the longest pause in trying what time or somebody must mend."""
 STALLED_SECONDS = 30.0
 """A worker not heard of for so long is dead for the queue; the ledger goes by leases alone."""
 GIVE_BACKS = 5
@@ -63,7 +57,7 @@ class CampaignWorker:
     """One worker process: takes jobs from the queue and sends, until it is told to stop (G6).
 
     `provider` names what this worker sends by; campaigns frozen for another are other workers'.
-    `concurrency`: campaigns at once.
+    `concurrency`: campaigns at once. `trouble` gets what `CampaignTroubles` tells.
     """
 
     database: Database
@@ -72,27 +66,32 @@ class CampaignWorker:
     lease: timedelta
     open_sender: OpenSender
     concurrency: int
+    trouble: Tell
     stop: threading.Event = field(default_factory=threading.Event)
     _pauses: Pauses = field(default_factory=Pauses)
     _working: dict[int, Sender | None] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _ending: threading.Event = field(default_factory=threading.Event)
-    _fatal: NewsletterError | None = None
+    _faults: Faults = field(init=False)
+    _troubles: CampaignTroubles = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._faults = Faults(self.database, self.clock)
+        self._troubles = CampaignTroubles(
+            self.database, self.clock, self.trouble, self._pauses, self._faults
+        )
 
     def run(self) -> None:
-        """Work until `stop` is set, then finish what is on the wire; outages are waited for.
-
-        Raises `ConfigurationError` and `ProviderError` for what an operator must mend first.
-        """
+        """Work until `stop` is set, then finish what is on the wire; outages are waited for."""
         lay_queue(self.database)
         _quiet_libraries()
         asyncio.run(self._work_through_outages())
-        if self._fatal is not None:
-            raise self._fatal
 
     def break_off(self) -> None:
         """Cut what is on the wire: a second signal. What was under way becomes unknown."""
-        for sender in list(self._working.values()):
+        with self._lock:
+            senders = list(self._working.values())
+        for sender in senders:
             if sender is not None:
                 sender.provider.interrupt()
 
@@ -189,20 +188,30 @@ class CampaignWorker:
     def _find_work(self) -> list[int]:
         """Start what is due, and return the campaigns that want a hand which is not ours yet."""
         now = self.clock.now()
-        for started in start_due(self.database, self.provider, now):
+        for started in start_due(self.database, self.provider, self._faults, now):
             log.info("campaign_started", campaign=started)
         found = []
         with self.database.read() as connection:
             dead = dead_claims(connection, self.provider, now)
-            for campaign in sorted({*dead, *sending(connection, self.provider)}):
-                if campaign in self._working or not self._pauses.over(campaign):
+            being_sent = sending(connection, self.provider)
+            for campaign in sorted({*dead, *being_sent}):
+                thing = campaign_thing(campaign)
+                if self._works_on(campaign) or not self._pauses.over(campaign):
                     continue
-                if campaign in dead or wants_hands(connection, campaign, now, self.lease):
-                    self._pauses.clear(campaign)
-                    found.append(campaign)
-                else:
-                    self._pauses.begin(campaign, *IDLE_SECONDS)
+                if self._faults.is_held(thing):
+                    continue
+                with self._faults.holding(thing):
+                    if campaign in dead or wants_hands(connection, campaign, now, self.lease):
+                        self._pauses.clear(campaign)
+                        found.append(campaign)
+                    else:
+                        self._pauses.begin(campaign, *IDLE_SECONDS)
+        self._troubles.forget_others(being_sent)
         return found
+
+    def _works_on(self, campaign: int) -> bool:
+        with self._lock:
+            return campaign in self._working
 
     def _take(
         self, campaign: int, pass_on: Callable[..., None], *, fresh: bool, given_back: int
@@ -222,7 +231,8 @@ class CampaignWorker:
         try:
             self._send(campaign)
         finally:
-            del self._working[campaign]
+            with self._lock:
+                del self._working[campaign]
         if self._ending.is_set():
             self._hand_on(campaign, pass_on)
 
@@ -233,39 +243,17 @@ class CampaignWorker:
                 current = get_campaign(connection, campaign)
             with self.open_sender(current) as sender:
                 sender.stop = self._ending
-                self._working[campaign] = sender
+                with self._lock:
+                    self._working[campaign] = sender
                 sender.run(campaign)
-            self._pauses.end(campaign)
-        except NewsletterError as error:
-            self._meet(campaign, error)
-        except Exception as error:  # noqa: BLE001 - told by its place
-            # A fault of the program in one campaign must not end the others.
-            problem, place = type(error).__name__, place_of(error)
-            log.error("campaign_failed", campaign=campaign, problem=problem, at=place)  # noqa: TRY400
-            self._pauses.begin(campaign, *REST_SECONDS)
+            self._troubles.over(campaign)
+        except Exception as error:  # noqa: BLE001 - whatever it is holds this campaign alone
+            self._troubles.met(campaign, error)
         with suppress(NewsletterError), self.database.read() as connection:
             states = totals(connection, campaign)
             status = get_campaign(connection, campaign).status
             counts = {state.label: count for state, count in states.counts.items()}
             log.info("campaign_left", campaign=campaign, status=status, **counts)
-
-    def _meet(self, campaign: int, error: NewsletterError) -> None:
-        """Act on what ended a run: most is over for this campaign only, or for now."""
-        words = {"campaign": campaign, "problem": error.problem, "fix": error.fix}
-        if isinstance(error, TryAgainLater):
-            log.warning("campaign_waits", **words)
-        else:
-            log.error("campaign_stopped", **words)
-        self._pauses.begin(campaign, *REST_SECONDS)
-        paused = isinstance(error, ProviderError) and self._is_paused(campaign)
-        if isinstance(error, ConfigurationError | ProviderError) and not paused:
-            self._fatal = self._fatal or error
-            self.stop.set()
-
-    def _is_paused(self, campaign: int) -> bool:
-        with suppress(NewsletterError), self.database.read() as connection:
-            return get_campaign(connection, campaign).status is not CampaignStatus.SENDING
-        return False
 
     def _hand_on(self, campaign: int, pass_on: Callable[..., None]) -> None:
         """Tell the others at once of what a stop leaves undone."""

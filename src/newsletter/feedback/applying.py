@@ -7,8 +7,8 @@ taken, marked, and counted.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from typing import Any
 
@@ -17,8 +17,9 @@ from sqlalchemy import Connection, Row, Select, bindparam, func, or_, select, te
 from newsletter.audience.keys import Keys
 from newsletter.clock import Clock
 from newsletter.delivery.bounce_classes import BounceClass, bounce_class
+from newsletter.delivery.faults import Faults, Thing, campaign_thing
 from newsletter.delivery.states import CampaignStatus, DeliveryState
-from newsletter.errors import TryAgainLater
+from newsletter.errors import NewsletterError, TryAgainLater
 from newsletter.feedback.concerns import Concern, Rows, concern_of
 from newsletter.feedback.events import count_waiting
 from newsletter.feedback.moving import finish_campaigns, move_deliveries, move_letters
@@ -63,6 +64,11 @@ class Applied:
     held_domains: list[str] = field(default_factory=list)
     paused_campaigns: list[int] = field(default_factory=list)
 
+    def add(self, more: Applied) -> None:
+        """Add what another round did; lists and numbers alike."""
+        for one in fields(self):
+            setattr(self, one.name, getattr(self, one.name) + getattr(more, one.name))
+
     def document(self) -> dict[str, Any]:
         """Return the counts for `--json`."""
         return asdict(self)
@@ -99,6 +105,9 @@ class Applier:
         self._settings = settings
         self._classify = classify
         self._wait = wait
+        self._faults = Faults(database, clock)
+        self._held: set[int] = set()
+        """Events that a fault holds; each round tries them again once their pause is over."""
 
     def apply_waiting(self) -> Applied:
         """Apply every event that waits, and count soft refusals of campaigns that ended.
@@ -106,6 +115,7 @@ class Applier:
         What a sender or another process holds for longer stays for the next call. Raises
         `TryAgainLater` when the database stays busy.
         """
+        self._held = {event for event in self._held if self._faults.is_held(_thing(event))}
         done = Applied()
         give_up = time.monotonic() + LONGEST_WAIT
         while True:
@@ -113,8 +123,8 @@ class Applier:
             if taken:
                 continue
             with self._database.read() as connection:
-                waiting = count_waiting(connection)
-            if not waiting or time.monotonic() > give_up:
+                waiting = count_waiting(connection) - len(self._held)
+            if waiting <= 0 or time.monotonic() > give_up:
                 break
             self._wait(0.05)
         self._review_ended(done)
@@ -124,16 +134,44 @@ class Applier:
 
     def _round(self, done: Applied) -> int:
         """Apply up to `ROUND` events in one transaction; returns how many."""
+        tried = Applied()
         try:
-            with self._database.write() as connection:
-                if not _alone(connection):
-                    return 0
-                rows = _waiting(connection)
-                return self._apply(connection, rows, done) if rows else 0
+            taken = self._apply_some(tried, ROUND)
         except TryAgainLater:
             if self._database.embedded:
                 raise
             return 0
+        except NewsletterError:
+            raise
+        except Exception:  # noqa: BLE001 - one of them is at fault, and will be found
+            # Nothing of that transaction was kept.
+            return self._apply_one_by_one(done)
+        done.add(tried)
+        return taken
+
+    def _apply_one_by_one(self, done: Applied) -> int:
+        """Apply each event in a transaction of its own, and hold those that cannot be."""
+        with self._database.read() as connection:
+            numbers = [row.id for row in _waiting(connection, ROUND, self._held)]
+        for number in numbers:
+            one = Applied()
+            try:
+                self._apply_some(one, 1, only=number)
+            except NewsletterError:
+                raise
+            except Exception as error:  # noqa: BLE001 - it holds this event alone
+                self._faults.hold(_thing(number), error)
+                self._held.add(number)
+            else:
+                done.add(one)
+        return len(numbers)
+
+    def _apply_some(self, done: Applied, most: int, only: int | None = None) -> int:
+        with self._database.write() as connection:
+            if not _alone(connection):
+                return 0
+            rows = _waiting(connection, most, self._held, only=only)
+            return self._apply(connection, rows, done) if rows else 0
 
     def _apply(self, connection: Connection, rows: Sequence[Row[Any]], done: Applied) -> int:
         now = self._clock.now()
@@ -167,8 +205,10 @@ class Applier:
         with self._database.read() as connection:
             ended = connection.execute(query.order_by(campaigns.c.id)).scalars().all()
         for campaign in ended:
-            with self._database.write() as connection:
-                done.paused += self._review(connection, campaign)
+            thing = campaign_thing(campaign)
+            if not self._faults.is_held(thing):
+                with self._faults.holding(thing), self._database.write() as connection:
+                    done.paused += self._review(connection, campaign)
 
     def _review(self, connection: Connection, campaign: int) -> int:
         now = self._clock.now()
@@ -207,7 +247,13 @@ def _alone(connection: Connection) -> bool:
     return bool(connection.execute(select(func.pg_try_advisory_xact_lock(APPLIER_LOCK))).scalar())
 
 
-def _waiting(connection: Connection) -> Sequence[Row[Any]]:
+def _thing(event: int) -> Thing:
+    return Thing("event", str(event), f"event {event}")
+
+
+def _waiting(
+    connection: Connection, most: int, held: Collection[int], *, only: int | None = None
+) -> Sequence[Row[Any]]:
     query: Select[Any] = (
         select(
             events.c.id,
@@ -224,8 +270,12 @@ def _waiting(connection: Connection) -> Sequence[Row[Any]]:
         )
         .where(events.c.applied_at.is_(None))
         .order_by(events.c.id)
-        .limit(ROUND)
+        .limit(most)
     )
+    if held:
+        query = query.where(events.c.id.not_in(held))
+    if only is not None:
+        query = query.where(events.c.id == only)
     return connection.execute(query).all()
 
 

@@ -18,6 +18,8 @@ from newsletter.audience.keys import Keys
 from newsletter.audience.tokens import TokenSigner
 from newsletter.clock import Clock
 from newsletter.delivery.bounce_classes import bounce_table
+from newsletter.delivery.faults import Faults, Thing
+from newsletter.errors import NewsletterError
 from newsletter.feedback.bounces import parse_bounce
 from newsletter.feedback.events import Arrival, EventKind, known_ids, store_events
 from newsletter.feedback.kept_mail import fingerprint, keep_mail
@@ -109,6 +111,7 @@ class Intake:
     ) -> None:
         self._database = database
         self._clock = clock
+        self._faults = Faults(database, clock)
         self._matcher = Matcher(keys, signer)
         self._table = bounce_table(settings.feedback.rules)
         self._enough = ENOUGH[believe or settings.feedback.believe]
@@ -123,11 +126,21 @@ class Intake:
 
     def take_all(self, mails: Sequence[bytes], source: str) -> list[Taken]:
         """Take several mails in one transaction: all are on disk on return, or none is."""
-        bounded = [data[:LONGEST_READ] for data in mails]
-        reports = [(data, parse_bounce(data, self._table)) for data in bounded]
         now = self._clock.now()
-        sorted_mails = [self._sort(data, report, source, now) for data, report in reports]
+        sorted_mails = [self._sort_or_keep(data[:LONGEST_READ], source, now) for data in mails]
         return self._store(sorted_mails, now)
+
+    def _sort_or_keep(self, data: bytes, source: str, now: datetime) -> _Sorted:
+        """Sort one mail; one at which the program fails is kept for people, and told of."""
+        try:
+            return self._sort(data, parse_bounce(data, self._table), source, now)
+        except NewsletterError:
+            raise
+        except Exception as error:  # noqa: BLE001 - the other mails go on
+            name = fingerprint(data)
+            self._faults.hold(Thing("mail", name[:12], f"a mail that came back ({source})"), error)
+            kept = keep_mail(self._folder, name, data)
+            return _Sorted(name, ReportKind.NOT_A_BOUNCE, (), matched=False, kept=kept)
 
     def _sort(self, data: bytes, report: Report, source: str, now: datetime) -> _Sorted:
         with self._database.read() as connection:

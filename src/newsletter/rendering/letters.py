@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 from markupsafe import Markup, escape
 
+from newsletter.clock import zone_of
 from newsletter.errors import Place, TemplateError
 from newsletter.rendering.content import (
     ACTION_URL,
@@ -93,7 +93,7 @@ def format_until(at: datetime, zone: str, language: str) -> str:
 
     `language` is the letter's; where we do not speak it, the words around are English.
     """
-    local = at.astimezone(ZoneInfo(zone))
+    local = at.astimezone(zone_of(zone))
     return f"{format_date(local.date(), spoken(language))}, {local:%H:%M} ({zone})"
 
 

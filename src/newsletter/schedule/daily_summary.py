@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from datetime import date, datetime, time, timedelta
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, case, func, select
 
 from newsletter.audience.consent import Act
+from newsletter.clock import zone_of
 from newsletter.delivery.states import DeliveryState
 from newsletter.feedback.report_figures import CLASSES
 from newsletter.schedule.model import EditionStatus, Occurrence
@@ -197,9 +197,9 @@ def _name_of(state: DeliveryState, reason: str | None) -> str:
 
 def _editions(connection: Connection, now: datetime, zone: str) -> Iterator[EditionLine]:
     """Return what is due today and tomorrow, also what no edition was made for yet."""
-    today = now.astimezone(ZoneInfo(zone)).date()
+    today = now.astimezone(zone_of(zone)).date()
     begin, end = (
-        datetime.combine(today + timedelta(days=days), time(), ZoneInfo(zone)) for days in (0, 2)
+        datetime.combine(today + timedelta(days=days), time(), zone_of(zone)) for days in (0, 2)
     )
     names = {
         row.id: (row.name, row.title)

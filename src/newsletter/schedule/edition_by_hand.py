@@ -7,10 +7,10 @@ sends.
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, time
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, update
 
+from newsletter.clock import zone_of
 from newsletter.delivery.campaigns import AlreadySent
 from newsletter.delivery.freeze_request import FreezeRequest
 from newsletter.errors import StorageError
@@ -47,7 +47,7 @@ def run_by_hand(
     for _ in range(_TRIES):
         with firing.database.read() as connection:
             schedule = get_schedule(connection, name)
-            wanted = day or now.astimezone(ZoneInfo(schedule.timezone)).date()
+            wanted = day or now.astimezone(zone_of(schedule.timezone)).date()
             edition = find_edition(connection, schedule.id, wanted)
             due = dues.on(connection, schedule, wanted, now)
         if edition is not None and edition.status is EditionStatus.FIRED:

@@ -7,6 +7,8 @@ from datetime import date, datetime
 from sqlalchemy import Connection
 
 from newsletter.delivery.alerts import raise_alert
+from newsletter.delivery.faults import Faults, Thing
+from newsletter.errors import NewsletterError, StorageError, TryAgainLater
 from newsletter.schedule.edition_dues import Dues
 from newsletter.schedule.edition_plan import Change, Make, change, makes
 from newsletter.schedule.edition_words import editions_missed
@@ -23,22 +25,40 @@ from newsletter.schedule.skips import skipped_days
 from newsletter.storage.database import Database
 
 
-def bring_up_to_date(database: Database, dues: Dues, now: datetime) -> int:
+def bring_up_to_date(database: Database, dues: Dues, faults: Faults, now: datetime) -> int:
     """Make what is needed and change what a schedule's change concerns; returns how many are new.
 
-    In any number of processes at once: a day that another made first is left to it.
+    In any number of processes at once: a day that another made first is left to it. A schedule
+    that cannot be planned holds itself alone.
     """
     made = 0
     with database.read() as connection:
         schedules = list_schedules(connection)
     for schedule in schedules:
-        with database.read() as connection:
-            changes, wanted = _plan(connection, schedule, dues, now)
-        for one in changes:
-            _carry_over(database, one, now)
-        if wanted:
-            made += _make(database, schedule, wanted, now)
+        thing = schedule_thing(schedule)
+        if faults.is_held(thing):
+            continue
+        with faults.holding(thing):
+            try:
+                made += _bring_one_up_to_date(database, schedule, dues, now)
+            except (StorageError, TryAgainLater):
+                raise
+            except NewsletterError as error:
+                faults.tell(thing, error)
     return made
+
+
+def schedule_thing(schedule: Schedule) -> Thing:
+    """Return a schedule as a thing to work on."""
+    return Thing("schedule", str(schedule.id), f"schedule '{schedule.name}'")
+
+
+def _bring_one_up_to_date(database: Database, schedule: Schedule, dues: Dues, now: datetime) -> int:
+    with database.read() as connection:
+        changes, wanted = _plan(connection, schedule, dues, now)
+    for one in changes:
+        _carry_over(database, one, now)
+    return _make(database, schedule, wanted, now) if wanted else 0
 
 
 def _plan(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from datetime import date, datetime
-from zoneinfo import ZoneInfo
 
+from newsletter.clock import zone_of
 from newsletter.delivery.alert_words import alert_body
 from newsletter.delivery.alerts import Alert, AlertKind
 from newsletter.schedule.model import Edition, Schedule
@@ -60,7 +60,7 @@ def copied(schedule: Schedule) -> str:
 
 def clock_time(schedule: Schedule, at: datetime) -> str:
     """Return an instant as the schedule's zone writes it."""
-    return f"{at.astimezone(ZoneInfo(schedule.timezone)):%Y-%m-%d %H:%M} ({schedule.timezone})"
+    return f"{at.astimezone(zone_of(schedule.timezone)):%Y-%m-%d %H:%M} ({schedule.timezone})"
 
 
 def edition_missed(schedule: Schedule, edition: Edition, reason: str) -> Alert:

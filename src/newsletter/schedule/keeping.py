@@ -8,6 +8,7 @@ campaign (H4, H5, H7, H9).
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -17,8 +18,9 @@ from sqlalchemy import Connection
 from newsletter.clock import Clock
 from newsletter.delivery.alerts import Alert, is_raised, raise_alert
 from newsletter.delivery.campaigns import AlreadySent
+from newsletter.delivery.faults import Faults, Thing
 from newsletter.delivery.requests import DigestChanged
-from newsletter.errors import DeliveryError, NewsletterError, StorageError
+from newsletter.errors import DeliveryError, NewsletterError, StorageError, TryAgainLater
 from newsletter.logs import get_logger
 from newsletter.schedule import edition_words as words
 from newsletter.schedule.choosing import SETTLE, NotThere, Shelf
@@ -27,7 +29,7 @@ from newsletter.schedule.edition_copies import guard_editions
 from newsletter.schedule.edition_deciding import decide
 from newsletter.schedule.edition_dues import Dues, Occurrences, occurrences_of, waves_of
 from newsletter.schedule.edition_firing import Firing, ListArchive
-from newsletter.schedule.edition_making import bring_up_to_date
+from newsletter.schedule.edition_making import bring_up_to_date, schedule_thing
 from newsletter.schedule.edition_readiness import Had, Ready, find_ready
 from newsletter.schedule.edition_view import View, view_edition
 from newsletter.schedule.editions import Overtaken, get_edition, move_edition, open_editions
@@ -91,6 +93,7 @@ class EditionKeeper:
         self._database = database
         self._clock = clock
         self._dues = Dues(occurrences)
+        self._faults = Faults(database, clock)
         self._on_asked = on_asked
         self._firing = Firing(database, settings, archive_url)
         self._shelf = Shelf(settings.path(settings.newsletter.digests), settle=settle)
@@ -102,18 +105,31 @@ class EditionKeeper:
         `NewsletterError` when the database itself cannot be worked with.
         """
         looked = Looked()
-        looked.made = bring_up_to_date(self._database, self._dues, self._clock.now())
+        now = self._clock.now()
+        looked.made = bring_up_to_date(self._database, self._dues, self._faults, now)
         with self._database.read() as connection:
             waiting = open_editions(connection)
+            names = {schedule.id: schedule.name for schedule in list_schedules(connection)}
         if waiting:
             guard_editions(self._database, self._clock.now(), "schedule")
         for edition in waiting:
-            try:
-                moved = self._step(edition.id)
-            except NewsletterError as error:
-                looked.troubles.append(error)
-                log.warning("edition_stuck", edition=edition.id, problem=error.problem)
+            moved: Moved | None = None
+            thing = Thing(
+                "edition",
+                str(edition.id),
+                f"the edition of {edition.day} (schedule "
+                f"{names.get(edition.schedule_id, edition.schedule_id)})",
+            )
+            if self._faults.is_held(thing):
                 continue
+            with self._faults.holding(thing):
+                try:
+                    moved = self._step(edition.id)
+                except NewsletterError as error:
+                    looked.troubles.append(error)
+                    log.warning("edition_stuck", edition=edition.id, problem=error.problem)
+                    if not isinstance(error, StorageError | TryAgainLater):
+                        self._faults.tell(thing, error)
             if moved is not None:
                 looked.moved.append(moved)
                 log.info(
@@ -125,7 +141,11 @@ class EditionKeeper:
         """Return the next instant at which a look has something to do; None: not within a week."""
         now = self._clock.now()
         with self._database.read() as connection:
-            instants = [self._dues.next_look(s, now) for s in list_schedules(connection)]
+            instants: list[datetime | None] = []
+            for schedule in list_schedules(connection):
+                # Whoever makes its editions tells of a schedule that cannot be planned.
+                with suppress(NewsletterError), self._faults.holding(schedule_thing(schedule)):
+                    instants.append(self._dues.next_look(schedule, now))
             for edition in open_editions(connection):
                 instants += (edition.due_at, edition.deadline_at)
         return min((at for at in instants if at is not None and at > now), default=None)
@@ -240,10 +260,13 @@ class EditionKeeper:
         if moved is not None and self._on_asked is not None:
             with self._database.read() as connection:
                 asked = get_edition(connection, edition.id)
-            try:
-                self._on_asked(asked)
-            except NewsletterError as error:
-                log.warning("operators_not_asked", edition=edition.id, problem=error.problem)
+            # It is held already; whoever looks after questions asks again.
+            thing = Thing("question", str(edition.id), f"the question about edition {edition.id}")
+            with self._faults.holding(thing):
+                try:
+                    self._on_asked(asked)
+                except NewsletterError as error:
+                    log.warning("operators_not_asked", edition=edition.id, problem=error.problem)
         return moved
 
     def _fire(self, view: View, ready: Ready, now: datetime) -> Moved | None:

@@ -13,6 +13,7 @@ from newsletter.audience.tokens import Purpose, TokenSigner
 from newsletter.clock import Clock
 from newsletter.delivery.alert_ways import Notice
 from newsletter.delivery.alerts import AlertKind
+from newsletter.delivery.faults import Faults, Thing
 from newsletter.delivery.preparing import Prepared
 from newsletter.delivery.proofs import render_proof
 from newsletter.delivery.rounds import LOOK_SECONDS, Rounds
@@ -100,15 +101,25 @@ class OperatorRounds(Rounds):
     """Asks about editions and tells the summary, round after round: `start`, `wake`, `stop`."""
 
     def __init__(
-        self, asker: Asker, teller: SummaryTeller, *, look_seconds: float = LOOK_SECONDS
+        self,
+        asker: Asker,
+        teller: SummaryTeller,
+        faults: Faults,
+        *,
+        look_seconds: float = LOOK_SECONDS,
     ) -> None:
         super().__init__("operators", self._look, look_seconds=look_seconds)
         self._asker = asker
         self._teller = teller
+        self._faults = faults
 
     def _look(self, _stop: threading.Event) -> bool:
-        if asked := self._asker.look():
-            log.info("operators_asked", editions=asked)
-        if self._teller.tell():
-            log.info("summary_raised")
+        with self._faults.holding(Thing("job", "questions", "asking about editions")):
+            if asked := self._asker.look():
+                log.info("operators_asked", editions=asked)
+        summary = Thing("job", "summary", "the daily summary")
+        if not self._faults.is_held(summary):
+            with self._faults.holding(summary):
+                if self._teller.tell():
+                    log.info("summary_raised")
         return True

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, Connection, select
 
@@ -19,13 +18,14 @@ from newsletter.audience.eligibility import count_selected, freeze_selection
 from newsletter.audience.lists import MailingList, get_list
 from newsletter.audience.segments import named_filter
 from newsletter.audience.tokens import Purpose, TokenClaims, TokenSigner
-from newsletter.clock import Clock
+from newsletter.clock import Clock, zone_of
 from newsletter.delivery.alerts import Alert, AlertKind, raise_alert
+from newsletter.delivery.faults import Faults, Thing
 from newsletter.delivery.preflight import prepare_for_list
 from newsletter.delivery.preparing import Prepared
 from newsletter.digest.library import find_digest
 from newsletter.digest.model import Finding
-from newsletter.errors import AudienceError, NewsletterError
+from newsletter.errors import AudienceError, NewsletterError, StorageError, TryAgainLater
 from newsletter.logs import get_logger
 from newsletter.rendering.alerts import COMMAND_INDENT
 from newsletter.rendering.theme import format_date
@@ -66,7 +66,7 @@ class Question:
 
     def when(self, at: datetime, language: str = "en") -> str:
         """Return an instant as the schedule's zone writes it."""
-        local = at.astimezone(ZoneInfo(self.timezone))
+        local = at.astimezone(zone_of(self.timezone))
         return f"{format_date(local.date(), language)}, {local:%H:%M} ({self.timezone})"
 
 
@@ -137,7 +137,7 @@ def asking(question: Question, *, url: str, mailed: bool) -> Alert:
         *_finding_words(question),
         *([*page, *typed] if mailed else [*typed, *page]),
     ]
-    local = edition.due_at.astimezone(ZoneInfo(question.timezone))
+    local = edition.due_at.astimezone(zone_of(question.timezone))
     return Alert(
         AlertKind.EDITION_ASKED,
         key=ask_key(edition),
@@ -186,6 +186,7 @@ class Asker:
         self._signer = signer
         self._clock = clock
         self._wake = wake
+        self._faults = Faults(database, clock)
 
     def send_proof(self, edition: Edition) -> bool:
         """Ask about one edition; returns False where that was done before.
@@ -211,7 +212,21 @@ class Asker:
         with self._database.read() as connection:
             held = list_editions(connection, statuses=(EditionStatus.HELD,))
             asked = already_raised(connection, [ask_key(edition) for edition in held])
-        return sum(self.send_proof(one) for one in held if ask_key(one) not in asked)
+        return sum(self._ask(one) for one in held if ask_key(one) not in asked)
+
+    def _ask(self, edition: Edition) -> bool:
+        """Ask about one edition; what goes wrong with it keeps no other from being asked about."""
+        asked = False
+        thing = Thing("question", str(edition.id), f"the question about edition {edition.id}")
+        if not self._faults.is_held(thing):
+            with self._faults.holding(thing):
+                try:
+                    asked = self.send_proof(edition)
+                except (StorageError, TryAgainLater):
+                    raise
+                except NewsletterError as error:
+                    self._faults.tell(thing, error)
+        return asked
 
 
 def already_raised(connection: Connection, keys: list[str]) -> set[str]:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import date, datetime, time, timedelta, tzinfo
-from zoneinfo import ZoneInfo
 
+from newsletter.clock import zone_of
 from newsletter.schedule.cron import read_cron
 from newsletter.schedule.mistakes import ScheduleError
 from newsletter.schedule.model import Occurrence, Schedule
@@ -38,7 +38,7 @@ class Recurrence:
         `ScheduleError` for a cron expression that cannot be read or fires several times a day.
         """
         self.timezone = timezone
-        self._zone = zone or ZoneInfo(timezone)
+        self._zone = zone or zone_of(timezone)
         self._falls_on: Callable[[date], bool]
         if cron is not None:
             read = read_cron(cron)

@@ -24,7 +24,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from newsletter.clock import Clock
 from newsletter.delivery.rounds import Rounds
 from newsletter.errors import NewsletterError
-from newsletter.logs import get_logger, place_of
+from newsletter.logs import get_logger, place_of, trace_of
 
 log = get_logger("schedule")
 
@@ -142,7 +142,7 @@ class MorningScheduler:
         except NewsletterError as error:
             self._fail(f"{error}. {error.fix}" if error.fix else str(error))
         except Exception as error:  # noqa: BLE001 - it outlives every error, and tells it
-            self._fail(f"{type(error).__name__} at {place_of(error)}")
+            self._fail(f"{type(error).__name__} at {place_of(error)}", trace_of(error))
         else:
             self._looked_at = time.monotonic()
             self._failing_since, self._told = None, False
@@ -157,11 +157,11 @@ class MorningScheduler:
         with suppress(JobLookupError):
             self._jobs.remove_job(_DUE)
 
-    def _fail(self, problem: str) -> None:
+    def _fail(self, problem: str, trace: str | None = None) -> None:
         now = time.monotonic()
         if self._complained_at is None or now - self._complained_at >= COMPLAINT_SECONDS:
             self._complained_at = now
-            log.error("schedules_not_seen", problem=problem)
+            log.error("schedules_not_seen", problem=problem, trace=trace)
         self._failing_since = self._failing_since or now
         if now - self._failing_since < TROUBLE_SECONDS or self._told:
             return

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 
+from newsletter.clock import zone_of
 from newsletter.schedule.mistakes import ScheduleError
 from newsletter.schedule.model import EditionStatus, Schedule
 from newsletter.schedule.schedules import get_schedule
@@ -89,7 +89,7 @@ def skipped_days(connection: Connection, schedule_id: int) -> dict[date, str | N
 
 def today(schedule: Schedule, now: datetime) -> date:
     """Return which date it is in a schedule's zone."""
-    return now.astimezone(ZoneInfo(schedule.timezone)).date()
+    return now.astimezone(zone_of(schedule.timezone)).date()
 
 
 def _edition(

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from zoneinfo import ZoneInfo
 
-from newsletter.clock import Clock
+from newsletter.clock import Clock, zone_of
 from newsletter.delivery.alerts import Alert, AlertKind, raise_alert
 from newsletter.feedback.campaign_report import one_moment
 from newsletter.schedule.daily_summary import summarise
@@ -30,7 +29,7 @@ class SummaryTeller:
         """Raise today's summary where it is due; returns whether this call did."""
         part, zone = self._settings.alerts, self._settings.newsletter.timezone
         now = self._clock.now()
-        local = now.astimezone(ZoneInfo(zone))
+        local = now.astimezone(zone_of(zone))
         if part.summary_at is None or not part.mail_to or f"{local:%H:%M}" < part.summary_at:
             return False
         key = f"summary {local.date().isoformat()}"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date, datetime
-from zoneinfo import ZoneInfo
 
+from newsletter.clock import zone_of
 from newsletter.rendering.alerts import COMMAND_INDENT
 from newsletter.rendering.text.writer import COLUMNS, columns, wrap
 from newsletter.rendering.theme import format_date
@@ -40,7 +40,7 @@ _ALWAYS = ("recipients", "bounced", "complained", "left", "joined")
 
 def subject_of(summary: Summary) -> str:
     """Say the whole in one line: first what needs somebody, then the figures."""
-    figures, local = summary.all, summary.at.astimezone(ZoneInfo(summary.zone))
+    figures, local = summary.all, summary.at.astimezone(zone_of(summary.zone))
     things = "thing waits" if len(summary.waits) == 1 else "things wait"
     waits = f"{len(summary.waits)} {things} for you, " if summary.waits else ""
     return (
@@ -52,7 +52,7 @@ def subject_of(summary: Summary) -> str:
 
 def text_of(summary: Summary, brakes: BrakesPart) -> str:
     """Return the whole text, blocks between blank lines."""
-    local = summary.at.astimezone(ZoneInfo(summary.zone))
+    local = summary.at.astimezone(zone_of(summary.zone))
     head = f"{format_date(local.date(), 'en')}, {local:%H:%M} ({summary.zone})"
     blocks = [wrap(head), *_waits(summary), *_editions(summary)]
     quiet = [one for one in summary.lists if one.day.nothing and one.mean.nothing]
@@ -105,7 +105,7 @@ def _editions(summary: Summary) -> list[str]:
 
 
 def _edition(one: EditionLine, zone: str) -> str:
-    local: datetime = one.due_at.astimezone(ZoneInfo(zone))
+    local: datetime = one.due_at.astimezone(zone_of(zone))
     when = f"{_short(local.date())} {local:%H:%M}"
     state = f"sent: campaign {one.campaign}" if one.campaign else _STATES.get(one.state, one.state)
     room = COLUMNS - _WHEN - _STATE - len(_GAP)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property, lru_cache
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import available_timezones
 
 from newsletter.audience.consent import MembershipStatus
 from newsletter.audience.preferences import LONGEST_NAME, Choice, Details, Preferences
-from newsletter.clock import is_zone
+from newsletter.clock import is_zone, zone_of
 from newsletter.logs import mask_address
 from newsletter.rendering.theme import format_date
 from newsletter.web.catalogue import Catalogue, Words
@@ -104,7 +104,7 @@ class PreferencesView:
         """Return the day on which a list's mail comes again."""
         if choice.paused_until is None:
             return None
-        return choice.paused_until.astimezone(ZoneInfo(self._zone)).date()
+        return choice.paused_until.astimezone(zone_of(self._zone)).date()
 
     @property
     def paused(self) -> bool:
@@ -128,7 +128,7 @@ class PreferencesView:
     @property
     def tomorrow(self) -> str:
         """The first day a pause may end on."""
-        return str(self.now.astimezone(ZoneInfo(self._zone)).date() + timedelta(days=1))
+        return str(self.now.astimezone(zone_of(self._zone)).date() + timedelta(days=1))
 
     @property
     def new_address(self) -> str:
@@ -175,6 +175,6 @@ def read_until(
         return None, words("field.date_wrong", example=example)
     if day > (now + LONGEST_PAUSE).date():
         return None, words("field.date_far")
-    if day <= now.astimezone(ZoneInfo(zone)).date():
+    if day <= now.astimezone(zone_of(zone)).date():
         return None, words("field.date_wrong", example=example)
-    return datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(zone)).astimezone(UTC), None
+    return datetime(day.year, day.month, day.day, tzinfo=zone_of(zone)).astimezone(UTC), None

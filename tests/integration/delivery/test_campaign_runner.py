@@ -13,20 +13,21 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 from tests.builders import Stage
 from tests.fakes.provider import ScriptedProvider
 from tests.waiting import soon
 
 from newsletter.clock import SettableClock
-from newsletter.delivery import campaign_runner, ledger
+from newsletter.delivery import campaign_runner, campaign_troubles, faults, ledger
+from newsletter.delivery.alerts import AlertKind
 from newsletter.delivery.campaign_runner import CampaignRunner, Told
 from newsletter.delivery.campaigns import Campaign, change_status
 from newsletter.delivery.locking import is_sending, sender_lock
 from newsletter.delivery.sender import Sender
 from newsletter.delivery.serving_mark import is_served, marked_as_served
 from newsletter.providers.base import AccountProblem, Envelope, OutcomeKind, Unavailable
-from newsletter.storage.tables import campaigns
+from newsletter.storage.tables import alerts, campaigns
 
 LEASE = timedelta(minutes=10)
 
@@ -253,12 +254,19 @@ def test_an_account_that_is_refused_pauses_that_campaign_and_the_runner_goes_on(
     assert stage.totals(first) == {"pending": 5}
 
 
+def fault_alerts(stage: Stage) -> list[str]:
+    with stage.database.read() as connection:
+        kind = alerts.c.kind == AlertKind.FAULT.value
+        return list(connection.execute(select(alerts.c.subject).where(kind)).scalars())
+
+
 @pytest.mark.parametrize("error", [Unavailable("the server is away"), RuntimeError("ours")])
 def test_what_fails_for_long_is_tried_again_and_told_once(
     stage: Stage, error: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(campaign_runner, "REST_SECONDS", (0.05, 0.1))
-    monkeypatch.setattr(campaign_runner, "TROUBLE_SECONDS", 0.4)
+    monkeypatch.setattr(campaign_troubles, "REST_SECONDS", (0.05, 0.1))
+    monkeypatch.setattr(campaign_troubles, "TROUBLE_SECONDS", 0.4)
+    monkeypatch.setattr(faults, "REST_SECONDS", (0.05, 0.1))
     failing = True
     work = Running(stage, ScriptedProvider())
     opened = 0
@@ -281,7 +289,7 @@ def test_what_fails_for_long_is_tried_again_and_told_once(
     campaign = stage.freeze()
     work.runner.start()
     try:
-        assert soon(lambda: len(work.troubles) == 1)
+        assert soon(lambda: len(work.troubles) + len(fault_alerts(stage)) == 1)
         tries = opened
         assert soon(lambda: opened >= tries + 3)
         failing = False
@@ -289,7 +297,11 @@ def test_what_fails_for_long_is_tried_again_and_told_once(
     finally:
         work.runner.stop()
 
-    assert [number for number, _ in work.troubles] == [campaign]
+    if isinstance(error, Unavailable):
+        assert [number for number, _ in work.troubles] == [campaign]
+    else:
+        # No patience with a fault of the program: the operator hears of it at once.
+        assert fault_alerts(stage) == [f"On hold after a fault: campaign {campaign}"]
     assert set(work.times().values()) == {1}
 
 

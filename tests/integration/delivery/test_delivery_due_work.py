@@ -14,6 +14,7 @@ from tests.fakes.provider import ScriptedProvider
 from newsletter.clock import SettableClock
 from newsletter.delivery import ledger
 from newsletter.delivery.due_work import dead_claims, sending, start_due, wants_hands
+from newsletter.delivery.faults import Faults
 
 LEASE = timedelta(minutes=10)
 WORKER = ledger.Worker("somebody", "a-boot", LEASE)
@@ -37,11 +38,12 @@ def put(stage: Stage, words: str) -> None:
 def test_a_campaign_is_started_when_its_time_has_come_and_only_once(stage: Stage) -> None:
     due = stage.freeze(not_before=stage.clock.now() + timedelta(minutes=5))
     name = stage.campaign(due).provider
+    faults = Faults(stage.database, stage.clock)
 
-    early = start_due(stage.database, name, stage.clock.now())
+    early = start_due(stage.database, name, faults, stage.clock.now())
     stage.clock.advance(timedelta(minutes=5))
-    others = start_due(stage.database, "another", stage.clock.now())
-    started = [start_due(stage.database, name, stage.clock.now()) for _ in range(2)]
+    others = start_due(stage.database, "another", faults, stage.clock.now())
+    started = [start_due(stage.database, name, faults, stage.clock.now()) for _ in range(2)]
 
     assert (early, others, started) == ([], [], [[due], []])
     with stage.database.read() as connection:

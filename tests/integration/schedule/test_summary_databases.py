@@ -13,6 +13,7 @@ from tests.integration.delivery.alert_stage import OPS
 from tests.integration.schedule.operators_stage import OperatorStage
 
 from newsletter.clock import SettableClock
+from newsletter.delivery.faults import Faults
 from newsletter.schedule.operator_mail import OperatorRounds
 from newsletter.schedule.summary_telling import SummaryTeller
 from newsletter.storage.tables import attempts, deliveries
@@ -53,7 +54,9 @@ def test_it_goes_by_mail_alone_and_names_nobody(
     settings = stage.settings(mail_to=[OPS], summary_at="07:00")
     woken: list[None] = []
     teller = SummaryTeller(stage.database, settings, stage.clock, wake=lambda: woken.append(None))
-    rounds = OperatorRounds(stage.asker(), teller, look_seconds=60)
+    rounds = OperatorRounds(
+        stage.asker(), teller, Faults(stage.database, stage.clock), look_seconds=60
+    )
     edition = stage.hold()
     rounds.start()
     rounds.stop()

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime
-from zoneinfo import ZoneInfo
 
 from markupsafe import Markup
 from sqlalchemy import Connection, Row, bindparam, select
 
+from newsletter.clock import zone_of
 from newsletter.delivery.archive_addresses import is_in_archive
 from newsletter.delivery.states import CampaignStatus
 from newsletter.rendering.content import PREFERENCES_URL, UNSUBSCRIBE_URL, EmailContent, SlotContext
@@ -72,7 +72,7 @@ def find_issue(
         slug,
         row.title,
         row.at,
-        row.at.astimezone(ZoneInfo(shown.timezone or zone)),
+        row.at.astimezone(zone_of(shown.timezone or zone)),
         _is_named(row, shown),
     )
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from zoneinfo import ZoneInfo
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -21,7 +20,7 @@ from starlette.responses import (
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from newsletter.clock import Clock
+from newsletter.clock import Clock, zone_of
 from newsletter.web.preview.forcing import framed_html
 from newsletter.web.preview.guarding import Guard, frame_policy
 from newsletter.web.preview.looks import Look
@@ -97,7 +96,7 @@ class _Pages:
     def _write(self, look: Look, revision: int) -> str:
         shown = self._showcase.show(look, survey=True)
         zone = shown.prepared.identity.timezone if shown.prepared else "UTC"
-        now = self._clock.now().astimezone(ZoneInfo(zone))
+        now = self._clock.now().astimezone(zone_of(zone))
         root = self._showcase.settings.root
         return self._page.write(shown, revision=revision, now=f"{now:%H:%M}", root=root)
 
