@@ -48,9 +48,9 @@ def release(
     workspace: Workspace = context.obj
     name, now = domain_of(f"@{domain}"), workspace.clock.now()
     with workspace.database.write() as connection:
-        released = release_domain(connection, name, at=now, actor=workspace.actor)
-        due = make_due(connection, name) if released else 0
-    if not released:
+        until = release_domain(connection, name, at=now, actor=workspace.actor)
+        due = make_due(connection, name, held_until=until) if until else 0
+    if until is None:
         raise NewsletterError(f"'{domain}' is not held", fix="newsletter domains list")
     if as_json:
         answer_json({"domain": name, "due": due})

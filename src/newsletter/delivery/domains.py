@@ -207,8 +207,12 @@ def held_domains(connection: Connection, now: datetime) -> dict[str, Hold]:
     }
 
 
-def release_domain(connection: Connection, domain: str, *, at: datetime, actor: str) -> bool:
-    """End a domain's hold, inside the caller's transaction; returns whether it was held.
+def release_domain(
+    connection: Connection, domain: str, *, at: datetime, actor: str
+) -> datetime | None:
+    """End a domain's hold, inside the caller's transaction; returns when it would have ended.
+
+    None: it was not held.
 
     Its next hold is a first one again. Deliveries that were put off keep their time.
     """
@@ -218,7 +222,7 @@ def release_domain(connection: Connection, domain: str, *, at: datetime, actor: 
         .returning(domain_holds.c.until, domain_holds.c.reason)
     ).one_or_none()
     if released is None:
-        return False
+        return None
     record_audit(
         connection,
         at,
@@ -227,4 +231,5 @@ def release_domain(connection: Connection, domain: str, *, at: datetime, actor: 
         subject=domain[:200],
         detail={"until": released.until.isoformat(), "reason": released.reason},
     )
-    return True
+    until: datetime = released.until
+    return until

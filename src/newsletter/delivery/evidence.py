@@ -33,6 +33,8 @@ def keep_late(
         )
     }
     for outcome in outcomes:
+        if outcome.kind is OutcomeKind.UNKNOWN:
+            continue  # that nothing is known is no evidence of anything
         row = current.get(outcome.delivery.subscriber)
         # NOT_SENT and DEFERRED rows that this very call wrote no longer match either.
         ours = row is not None and row.attempt_id == attempt

@@ -339,8 +339,12 @@ def _wait_for_domains(
         )
 
 
-def make_due(connection: Connection, domain: str) -> int:
-    """Let deliveries that wait for a held domain be tried at once; returns how many."""
+def make_due(connection: Connection, domain: str, *, held_until: datetime) -> int:
+    """Let deliveries that wait for a held domain be tried at once; returns how many.
+
+    One that goes out again after its answer was lost keeps that mark while it waits: of those only
+    the ones are meant that wait for the end of the hold, and not for a server that asked for time.
+    """
     theirs = select(subscribers.c.id).where(
         subscribers.c.address_key.endswith(f"@{domain}", autoescape=True)
     )
@@ -348,7 +352,10 @@ def make_due(connection: Connection, domain: str) -> int:
         update(deliveries)
         .where(
             deliveries.c.state == DeliveryState.DEFERRED,
-            deliveries.c.reason.in_([HELD_DOMAIN, RETRY_MARK]),
+            or_(
+                deliveries.c.reason == HELD_DOMAIN,
+                (deliveries.c.reason == RETRY_MARK) & (deliveries.c.not_before == held_until),
+            ),
             deliveries.c.subscriber_id.in_(theirs),
         )
         .values(not_before=None)

@@ -16,7 +16,7 @@ from newsletter.errors import DigestError
 from newsletter.schedule.model import DigestRule
 
 SETTLE = timedelta(seconds=3)
-"""A file that was changed since then may still be being written."""
+"""A file that was changed since then, content or attributes, may still be being written."""
 
 _NEIGHBOURS = timedelta(days=3)
 """Files named for another day are looked into only when it is as near as that."""
@@ -115,11 +115,13 @@ class Shelf:
 
     def _is_fresh(self, path: Path, now: datetime) -> bool:
         try:
-            age = now.timestamp() - path.stat().st_mtime
+            found = path.stat()
         except OSError:
             return True
-        # A clock that was set back says nothing about a file.
-        return abs(age) < self._settle.total_seconds()
+        # Whoever copies a file with its times sets the first one back while it is being written;
+        # the second one nobody can set. A clock that was set back says nothing about a file.
+        ages = (now.timestamp() - at for at in (found.st_mtime, found.st_ctime))
+        return any(abs(age) < self._settle.total_seconds() for age in ages)
 
 
 def _is_near(path: Path, day: date) -> bool:

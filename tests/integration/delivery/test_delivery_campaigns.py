@@ -391,6 +391,34 @@ def test_a_late_result_behind_its_fence_is_evidence_and_no_state_by_force(stage:
     assert kinds == ["late_accepted"]
 
 
+def test_a_late_row_makes_no_events_of_the_unknown_ones_beside_it(stage: Stage) -> None:
+    campaign = stage.freeze()
+    worker = ledger.Worker("slow", boot_id(), timedelta(minutes=10))
+    batch = stage.claim(campaign, worker, limit=5)
+    assert batch is not None
+    with stage.database.write() as connection:
+        connection.execute(
+            update(deliveries).where(deliveries.c.subscriber_id == 1).values(attempt_id=999)
+        )
+
+    ledger.record(
+        stage.database,
+        batch,
+        [
+            Outcome(DeliveryId(campaign, 1), K.ACCEPTED),
+            *(Outcome(DeliveryId(campaign, n), K.UNKNOWN) for n in (2, 3)),
+        ],
+        stage.clock.now(),
+        jitter=0.5,
+        provider="outbox",
+    )
+
+    assert stage.totals(campaign)["unknown"] == 2
+    with stage.database.read() as connection:
+        kinds = [row[0] for row in connection.exec_driver_sql("SELECT kind FROM events")]
+    assert kinds == ["late_accepted"]
+
+
 def test_a_claim_is_durable_and_names_its_worker_and_lease(stage: Stage) -> None:
     campaign = stage.freeze()
     worker = ledger.Worker("w1", "boot", timedelta(minutes=10))

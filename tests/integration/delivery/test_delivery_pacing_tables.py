@@ -10,17 +10,20 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import select, text, update
 from tests.builders import Stage
 
 from newsletter.clock import SettableClock
 from newsletter.delivery.domains import held_domains, hold_domain, release_domain
+from newsletter.delivery.ledger import HELD_DOMAIN, make_due
+from newsletter.delivery.outcomes import RETRY_MARK
 from newsletter.delivery.pacing import AccountPace, SharedPace, Unpaced, open_pace
+from newsletter.delivery.states import DeliveryState
 from newsletter.delivery.warm_up import count_today, note_accepted
 from newsletter.errors import NewsletterError
 from newsletter.settings import DeliveryPart
 from newsletter.storage.database import Database, open_database
-from newsletter.storage.tables import audit_log
+from newsletter.storage.tables import audit_log, deliveries
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 
@@ -158,7 +161,7 @@ def test_a_release_ends_the_hold_and_says_who_did_it(stage: Stage) -> None:
         first = release_domain(connection, "a.example", at=now, actor="cli:maria")
         again = release_domain(connection, "a.example", at=now, actor="cli:maria")
 
-    assert (first, again) == (True, False)
+    assert (first, again) == (now + HOUR, None)
     assert held(stage) == []
     assert hold(stage) == HOUR
     assert audited(stage)[1:] == [
@@ -272,3 +275,30 @@ def test_a_server_that_is_away_is_told_plainly(on_server: Stage) -> None:
 
     with pytest.raises(NewsletterError):
         pace.take(NEVER)
+
+
+def test_releasing_a_domain_leaves_the_retry_to_a_server_that_asked_for_time(
+    stage: Stage,
+) -> None:
+    stage.join("reader2@example.org")
+    stage.join("reader3@example.org")
+    campaign, now = stage.freeze(), stage.clock.now()
+    until, asked = now + timedelta(hours=1), now + timedelta(minutes=20)
+    waits = {1: (HELD_DOMAIN, until), 2: (RETRY_MARK, until), 3: (RETRY_MARK, asked)}
+    with stage.database.write() as connection:
+        for subscriber, (reason, at) in waits.items():
+            connection.execute(
+                update(deliveries)
+                .where(deliveries.c.subscriber_id == subscriber)
+                .values(state=DeliveryState.DEFERRED, reason=reason, not_before=at)
+            )
+        due = make_due(connection, "example.org", held_until=until)
+
+    assert due == 2
+    with stage.database.read() as connection:
+        rows = connection.execute(
+            select(deliveries.c.subscriber_id, deliveries.c.not_before).where(
+                deliveries.c.campaign_id == campaign, deliveries.c.subscriber_id <= 3
+            )
+        ).all()
+    assert dict(tuple(row) for row in rows) == {1: None, 2: None, 3: asked}

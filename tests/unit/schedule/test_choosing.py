@@ -133,6 +133,16 @@ def test_a_file_is_taken_when_it_was_left_alone(tmp_path: Path, age: int, taken:
     assert isinstance(Shelf(tmp_path).choose(DigestRule.DAY, DAY, None), Chosen)
 
 
+def test_a_file_whose_time_was_kept_by_a_copy_is_not_taken_for_old(tmp_path: Path) -> None:
+    path = put(tmp_path, "2026-11-24.md")
+    os.utime(path, (1, 1))
+    copied = datetime.fromtimestamp(path.stat().st_ctime, UTC)
+
+    assert isinstance(Shelf(tmp_path).choose(DigestRule.DAY, DAY, copied), NotThere)
+    later = copied + timedelta(seconds=4)
+    assert isinstance(Shelf(tmp_path).choose(DigestRule.DAY, DAY, later), Chosen)
+
+
 def test_the_latest_is_the_last_date_up_to_the_day(tmp_path: Path) -> None:
     put(tmp_path, "2026-11-20.md")
     put(tmp_path, "ferries.md", a_digest(EVE))
