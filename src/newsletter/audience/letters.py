@@ -2,7 +2,7 @@
 
 Here they are only written down, within the limits (C11); `newsletter.delivery.letters` sends them.
 The limits count within a window that is no longer than the links in the letters work: whenever
-they refuse another letter, one with a link that works has been sent already.
+they refuse another letter, the link of an earlier one still works.
 """
 
 from __future__ import annotations
@@ -40,6 +40,8 @@ MANAGE_LIFE = timedelta(days=1)
 """The same of a link that shows and changes everything."""
 _HOUR = timedelta(hours=1)
 _PENDING = 0
+_LOCK_DIGITS = 15
+"""So many hexadecimal digits of a hash fit into the number of a lock."""
 # What strangers can cause does not use up what only readers can ask for.
 _COUNTED_TOGETHER = (
     (LetterKind.CONFIRM, LetterKind.ALREADY, LetterKind.NEW_ADDRESS),
@@ -82,10 +84,11 @@ def write_letter(
     counted = next((kinds for kinds in _COUNTED_TOGETHER if request.kind in kinds), None)
     not_before = None
     if counted and not request.lifts:
+        _in_turn(connection, mailbox)
         before = _Before(mailbox, counted, now, min(limits.window, life))
-        if _waits_already(connection, request, now) or before.count(connection) >= (
-            limits.per_window
-        ):
+        if _waits_already(connection, request, now):
+            return False
+        if before.count(connection) >= limits.per_window:
             return False
         not_before = before.next_free(connection, limits.per_hour)
     connection.execute(
@@ -105,6 +108,17 @@ def write_letter(
         )
     )
     return True
+
+
+def _in_turn(connection: Connection, mailbox: str) -> None:
+    """Let one transaction at a time count a mailbox's letters and write another one.
+
+    Lock: on PostgreSQL one of the mailbox's own, until the transaction ends; on SQLite the write
+    transaction.
+    """
+    if connection.dialect.name == "postgresql":
+        number = int(mailbox[:_LOCK_DIGITS], 16)
+        connection.execute(select(func.pg_advisory_xact_lock(number)))
 
 
 def _epoch_of(subscriber: int) -> ScalarSelect[int]:

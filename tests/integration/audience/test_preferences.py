@@ -18,29 +18,34 @@ from newsletter.audience.lists import create_list
 from newsletter.audience.preferences import (
     Details,
     Preferences,
+    ask_for_link,
     ask_to_change_address,
     change_details,
     choose_lists,
     confirm_new_address,
     end_pause,
+    may_manage,
     pause,
     preferences_of,
 )
-from newsletter.audience.subscribers import find_subscriber
+from newsletter.audience.subscribers import find_subscriber, make_pending, make_subscriber
 from newsletter.audience.suppressions import SuppressionReason, add_suppression
 from newsletter.audience.tokens import TokenClaims
 from newsletter.clock import SettableClock
 from newsletter.errors import AudienceError
-from newsletter.storage.tables import letters, memberships
+from newsletter.storage.tables import letters, memberships, subscribers
 
 PAGE = Origin("preferences", source="/p")
 READER = "reader1@example.org"
 NEW = parse_address("new@example.net")
 
 
-@pytest.fixture
-def stage(tmp_path: Path, clock: SettableClock) -> Iterator[Stage]:
-    made = Stage(tmp_path, clock, readers=2)
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
+def stage(request: pytest.FixtureRequest, tmp_path: Path, clock: SettableClock) -> Iterator[Stage]:
+    url = "sqlite:///ledger.db"
+    if request.param == "postgresql":
+        url = request.getfixturevalue("server_url")
+    made = Stage(tmp_path, clock, readers=2, url=url)
     yield made
     made.database.close()
 
@@ -235,3 +240,101 @@ def test_the_link_for_a_new_address_is_over_after_seven_days(stage: Stage) -> No
     stage.clock.advance(timedelta(days=7))
 
     assert press(stage, letter) is False
+
+
+def epoch(stage: Stage) -> int:
+    with stage.database.read() as connection:
+        return int(
+            connection.execute(
+                select(subscribers.c.address_epoch).where(subscribers.c.id == 1)
+            ).scalar_one()
+        )
+
+
+def test_a_change_of_address_raises_the_epoch_and_ends_what_was_written_before(
+    stage: Stage,
+) -> None:
+    first, second = ask_for(stage, "first@example.net"), ask_for(stage, "second@example.net")[1:]
+    before = epoch(stage)
+
+    taken, late = press(stage, first[0]), press_as(stage, 1, second[0])
+
+    assert (before, taken, late, epoch(stage)) == (0, True, False, 1)
+
+
+def press_as(stage: Stage, number: int, letter: int) -> bool:
+    with stage.database.write() as connection:
+        claims = TokenClaims(number, stage.list_id, letter)
+        return confirm_new_address(connection, claims, KEYS, stage.clock.now())
+
+
+def test_other_changes_leave_the_epoch_alone(stage: Stage) -> None:
+    with stage.database.write() as connection:
+        change_details(connection, 1, stage.clock.now(), Details("Ada", "Europe/Paris", "fr"))
+
+    assert epoch(stage) == 0
+
+
+def ask_link(stage: Stage, number: int = 1) -> list[int]:
+    with stage.database.write() as connection:
+        ask_for_link(
+            connection, number, stage.list_id, KEYS, now=stage.clock.now(), limits=LetterLimits()
+        )
+        query = select(letters.c.id).where(letters.c.kind == "manage").order_by(letters.c.id)
+        return list(connection.execute(query).scalars())
+
+
+def manages(stage: Stage, letter: int, number: int = 1) -> bool:
+    with stage.database.write() as connection:
+        claims = TokenClaims(number, stage.list_id, letter)
+        return may_manage(connection, claims, stage.clock.now(), to_act=True)
+
+
+def test_a_fresh_link_is_of_one_reader_for_one_day(stage: Stage) -> None:
+    (letter,) = ask_link(stage)
+    at_once, of_another = manages(stage, letter), manages(stage, letter, number=2)
+    stage.clock.advance(timedelta(hours=23))
+    later = manages(stage, letter)
+    stage.clock.advance(timedelta(hours=1))
+
+    assert (at_once, of_another, later, manages(stage, letter)) == (True, False, True, False)
+
+
+def test_a_fresh_link_is_over_with_another_address(stage: Stage) -> None:
+    (letter,) = ask_link(stage)
+    (new,) = [number for number in ask_for(stage) if number != letter]
+    press(stage, new)
+
+    assert not manages(stage, letter)
+    assert len(ask_link(stage)) == 2, "what waits for the old address does not stand in the way"
+
+
+def test_a_suppressed_reader_gets_no_fresh_link(stage: Stage) -> None:
+    with stage.database.write() as connection:
+        add_suppression(
+            connection,
+            KEYS,
+            parse_address(READER),
+            SuppressionReason.COMPLAINT,
+            stage.clock.now(),
+            actor="test",
+        )
+
+    assert ask_link(stage) == []
+
+
+def test_who_only_asked_to_join_with_an_address_does_not_have_it(stage: Stage) -> None:
+    with stage.database.write() as connection:
+        now = stage.clock.now()
+        stranger = make_subscriber(connection, NEW, now)
+        make_pending(connection, stage.list_id, stranger, now)
+    number = reader(stage)
+    (letter,) = ask_for(stage)
+
+    assert press_as(stage, number, letter)
+    with stage.database.read() as connection:
+        found = find_subscriber(connection, NEW)
+        gone = connection.execute(
+            select(memberships.c.status).where(memberships.c.subscriber_id == stranger)
+        ).all()
+    assert (found.id, gone) == (number, [])
