@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from sqlalchemy import insert, select
 from tests.builders import KEYS, Stage
+from tests.fakes.provider import ScriptedProvider
 
 from newsletter.audience.address import parse_address
 from newsletter.audience.consent import MembershipStatus, Origin
-from newsletter.audience.eligibility import freeze_selection
+from newsletter.audience.eligibility import Recipient, freeze_selection
 from newsletter.audience.letters import LetterLimits
+from newsletter.audience.links import personal_links
 from newsletter.audience.lists import create_list
 from newsletter.audience.preferences import (
     Details,
@@ -30,9 +33,10 @@ from newsletter.audience.preferences import (
 )
 from newsletter.audience.subscribers import find_subscriber, make_pending, make_subscriber
 from newsletter.audience.suppressions import SuppressionReason, add_suppression
-from newsletter.audience.tokens import TokenClaims
+from newsletter.audience.tokens import Purpose, TokenClaims, TokenSigner
 from newsletter.clock import SettableClock
 from newsletter.errors import AudienceError
+from newsletter.rendering.content import ListIdentity
 from newsletter.storage.tables import letters, memberships, subscribers
 
 PAGE = Origin("preferences", source="/p")
@@ -338,3 +342,30 @@ def test_who_only_asked_to_join_with_an_address_does_not_have_it(stage: Stage) -
             select(memberships.c.status).where(memberships.c.subscriber_id == stranger)
         ).all()
     assert (found.id, gone) == (number, [])
+
+
+def test_links_in_the_next_campaign_are_of_the_new_address(stage: Stage) -> None:
+    (letter,) = ask_for(stage)
+    press(stage, letter)
+    provider = ScriptedProvider()
+
+    def links(identity: ListIdentity, recipient: Recipient) -> dict[str, str]:
+        return personal_links(
+            TokenSigner(KEYS),
+            identity.base_url,
+            recipient.subscriber,
+            stage.list_id,
+            recipient.epoch,
+        )
+
+    replace(stage.sender(provider), links=links).run(stage.freeze())
+
+    tokens = {
+        envelope.address: envelope.values["preferences_url"].rpartition("/")[2]
+        for envelope in provider.handed
+    }
+    read = TokenSigner(KEYS).read
+    assert {to: read(Purpose.PREFERENCES, token) for to, token in tokens.items()} == {
+        "new@example.net": TokenClaims(1, stage.list_id, epoch=1),
+        "reader2@example.org": TokenClaims(2, stage.list_id),
+    }
