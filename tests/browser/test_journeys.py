@@ -208,7 +208,7 @@ def test_preferences_from_pause_to_being_forgotten(
     told = town.letter_to(address, "another address")
 
     page.goto(own_page)
-    expect(page.get_by_role("heading", level=1)).to_have_text("This link is over")
+    expect(page.get_by_role("heading", level=1)).to_have_text("This link has expired")
     look(page, picture, f"{kind}-old-link", reader)
     page.goto(f"{town.url}{onward}")
     page.get_by_role("button", name="Send me the link").click()
