@@ -295,8 +295,10 @@ def confirm_new_address(
         return False
     new = parse_address(letter.address)
     old = connection.execute(
-        select(subscribers.c.address).where(subscribers.c.id == claims.subscriber)
-    ).scalar_one()
+        select(subscribers.c.address, subscribers.c.address_epoch).where(
+            subscribers.c.id == claims.subscriber
+        )
+    ).one()
     if is_taken(connection, new.key) or suppression_of(connection, keys, new):
         return False
     never_confirmed = connection.execute(
@@ -310,7 +312,8 @@ def confirm_new_address(
         .values(
             address=new.text,
             address_key=new.key,
-            address_epoch=subscribers.c.address_epoch + 1,
+            # The second is part of it: a restored backup must not give an epoch once more.
+            address_epoch=max(old.address_epoch + 1, int(now.timestamp())),
             updated_at=now,
         )
     )
@@ -322,7 +325,7 @@ def confirm_new_address(
         action="subscriber.address",
         subject=f"subscriber {claims.subscriber}",
     )
-    before = parse_address(old)
+    before = parse_address(old.address)
     if suppression_of(connection, keys, before) is None:
         told = LetterRequest(
             LetterKind.MOVED, claims.subscriber, claims.list_id, before, elsewhere=True

@@ -74,7 +74,7 @@ subscribers = Table(
     # The identity of the address (D11).
     Column("address_key", String(320), nullable=False, unique=True),
     # Raised when the address changes: links in mail to an earlier one may do no more than leave.
-    Column("address_epoch", Integer, nullable=False, default=0, server_default="0"),
+    Column("address_epoch", BigInteger, nullable=False, default=0, server_default="0"),
     Column("name", String(200)),
     Column("timezone", String(64)),
     Column("language", String(35)),
@@ -167,7 +167,7 @@ letters = Table(
     Column("kind", String(16), nullable=False),
     Column("subscriber_id", Key, ForeignKey("subscribers.id", ondelete="SET NULL")),
     # That of the subscriber when it was written: its link is over once they have another address.
-    Column("address_epoch", Integer, nullable=False, default=0, server_default="0"),
+    Column("address_epoch", BigInteger, nullable=False, default=0, server_default="0"),
     Column("list_id", Integer, ForeignKey("lists.id"), nullable=False),
     # Where it goes when that is not the subscriber's own address.
     Column("address", String(320)),

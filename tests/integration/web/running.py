@@ -79,18 +79,21 @@ class RunningApp:
         """Send a form."""
         return self.client.post(path, data=data, **options)
 
-    def one_click(self, subscriber: int = 1, epoch: int = 0) -> str:
-        """Return the path that stands in List-Unsubscribe of mail to somebody's nth address."""
-        return f"/u/{SIGNER.sign_links(subscriber, self.stage.list_id, epoch)[0]}"
+    def one_click(self, subscriber: int = 1) -> str:
+        """Return the path that stands in List-Unsubscribe of mail to somebody's address now."""
+        return f"/u/{self._links(subscriber)[0]}"
 
-    def preferences(self, subscriber: int = 1, epoch: int = 0) -> str:
-        """Return the path of somebody's preferences at the foot of mail to their nth address."""
-        return f"/p/{SIGNER.sign_links(subscriber, self.stage.list_id, epoch)[1]}"
+    def preferences(self, subscriber: int = 1) -> str:
+        """Return the path of somebody's preferences in mail to their address now."""
+        return f"/p/{self._links(subscriber)[1]}"
+
+    def _links(self, subscriber: int) -> tuple[str, str]:
+        rows = self.rows(f"SELECT address_epoch FROM subscribers WHERE id = {subscriber}")
+        return SIGNER.sign_links(subscriber, self.stage.list_id, rows[0][0] if rows else 0)
 
     def manage(self, subscriber: int = 1) -> str:
         """Ask for a fresh link, and return the path that stands in the letter."""
-        epoch = self.rows(f"SELECT address_epoch FROM subscribers WHERE id = {subscriber}")[0][0]
-        asked = self.post(self.preferences(subscriber, epoch), {"act": "link"})
+        asked = self.post(self.preferences(subscriber), {"act": "link"})
         assert asked.status_code == 303
         return self.letter("manage")
 

