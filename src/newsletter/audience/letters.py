@@ -225,7 +225,9 @@ def find_letter(
             letters.c.kind == kind.value,
         )
     )
-    row = connection.execute(query.with_for_update() if to_act else query).first()
+    # Rows that refer to the subscriber may be written meanwhile, as those of the next letter are.
+    locked = query.with_for_update(key_share=True)
+    row = connection.execute(locked if to_act else query).first()
     if row is None:
         return None
     return OpenLetter(

@@ -122,7 +122,7 @@ async def _confirming(site: Site, claims: TokenClaims) -> Visit | None:
 
 
 async def _over(site: Site, request: Request, claims: TokenClaims) -> Response:
-    """Say that a link is used up: the same of who joined, left or was erased since (C11)."""
+    """Say that a link is used up: the same of who joined, left or was erased since."""
     shown = await site.transactions.read(lambda connection: list_by_id(connection, claims.list_id))
     if shown is None:
         raise BadLink

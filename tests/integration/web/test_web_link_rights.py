@@ -7,10 +7,14 @@ from datetime import timedelta
 
 import httpx
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tests.builders import KEYS, Stage
 from tests.integration.web.running import SIGNER, RunningApp, running_app, some_settings
 from tests.integration.web.test_web_leaving import a_second_list
 
+from newsletter.audience.address import parse_address
+from newsletter.audience.suppressions import SuppressionReason, add_suppression
 from newsletter.audience.tokens import Purpose
 
 FORM = "/subscribe/daily"
@@ -32,10 +36,6 @@ def count_letters(app: RunningApp) -> int:
 def personal_links(page: httpx.Response) -> set[str]:
     """Return the kinds of personal pages that a page leads to."""
     return set(re.findall(r'(?:href|action)="/([a-z])/[^"]', page.text))
-
-
-def without_a_limit_by_network(stage: Stage) -> object:
-    return running_app(stage, some_settings(limits={"per_network": 10_000}))
 
 
 # --- sign-ups by a stranger -------------------------------------------------------------------
@@ -246,6 +246,36 @@ def test_a_fresh_link_goes_to_the_address_on_file_and_the_answer_is_always_the_s
     assert len(app.woken) == 3
 
 
+def test_a_suppressed_reader_is_answered_the_same_and_gets_no_letter(app: RunningApp) -> None:
+    with app.stage.database.write() as connection:
+        add_suppression(
+            connection,
+            KEYS,
+            parse_address("reader1@example.org"),
+            SuppressionReason.COMPLAINT,
+            app.stage.clock.now(),
+            actor="test",
+        )
+
+    silent, other = (app.post(app.preferences(n), {"act": "link"}) for n in (1, 2))
+
+    seen = [app.get(answer.headers["location"]) for answer in (silent, other)]
+    notices = [re.findall(r'<p class="notice[^>]*>[^<]*</p>', page.text) for page in seen]
+    assert (silent.status_code, silent.text) == (other.status_code, other.text)
+    assert notices[0] == notices[1]
+    assert len(notices[0]) == 1
+    assert app.rows("SELECT subscriber_id FROM letters") == [(2,)]
+
+
+def test_asking_for_fresh_links_is_limited_by_network(stage: Stage) -> None:
+    with running_app(stage, some_settings(limits={"per_network": 2})) as app:
+        answers = [app.post(app.preferences(n), {"act": "link"}) for n in (1, 2, 3)]
+        other_ways = app.post(app.one_click(3) + "/options", {"act": "link"})
+
+    assert [answer.status_code for answer in answers] == [303, 303, 429]
+    assert other_ways.status_code == 429
+
+
 def test_fresh_links_are_limited_and_strangers_sign_ups_do_not_use_them_up(
     app: RunningApp,
 ) -> None:
@@ -393,6 +423,34 @@ def test_a_post_to_a_signed_address_leaves_whatever_its_body(
     assert acts[1:] == [("withdrawn", "one-click")]
 
 
+TYPES = st.one_of(
+    st.sampled_from(
+        [
+            *("application/x-www-form-urlencoded", "multipart/form-data; boundary=x"),
+            *("text/plain", "multipart/form-data", "application/json; charset=utf-16", ""),
+        ]
+    ),
+    st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=30),
+)
+PIECES = st.sampled_from(
+    [b"leave=list", b"leave=all", b"&", b"=", b"List-Unsubscribe=One-Click", b"%zz", b"--x\r\n"]
+)
+BODIES = st.one_of(st.binary(max_size=60), st.lists(PIECES, max_size=5).map(b"".join))
+
+
+def test_no_body_at_all_keeps_anybody_on_the_list(app: RunningApp) -> None:
+    @settings(deadline=None)
+    @given(body=BODIES, kind=TYPES)
+    def post(body: bytes, kind: str) -> None:
+        with app.stage.database.write() as connection:
+            connection.exec_driver_sql("UPDATE memberships SET status = 'active'")
+        answer = app.client.post(app.one_click(), content=body, headers={"Content-Type": kind})
+        assert answer.status_code == 200
+        assert (app.status(), app.status(2)) == ("unsubscribed", "active")
+
+    post()
+
+
 @pytest.mark.parametrize(("body", "kind"), ODD_BODIES)
 def test_a_post_to_a_forged_address_is_no_page_whatever_its_body(
     app: RunningApp, body: bytes, kind: str | None
@@ -426,4 +484,3 @@ def test_a_signed_link_of_an_older_program_still_works(app: RunningApp) -> None:
 
     assert SIGNER.read(Purpose.PREFERENCES, payload_of_two) is not None
     assert app.get(f"/p/{payload_of_two}").status_code == 200
-    assert KEYS.signing
