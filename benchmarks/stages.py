@@ -74,7 +74,7 @@ class Yard(Stage):
             keys=KEYS,
             clock=self.clock,
             links=lambda identity, recipient: personal_links(
-                signer, identity.base_url, recipient.subscriber, self.list_id
+                signer, identity.base_url, recipient.subscriber, self.list_id, recipient.epoch
             ),
             flights=self.folder / "flights",
             batch_size=None,

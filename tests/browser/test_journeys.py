@@ -115,7 +115,7 @@ def look(page: Page, picture: Picture, name: str, reader: Reader) -> None:
 
 def link_in(text: str) -> str:
     """Return the first link of a letter."""
-    found = re.search(r"http://127\.0\.0\.1:\d+/[cnp]/\S+", text)
+    found = re.search(r"http://127\.0\.0\.1:\d+/[cmnp]/\S+", text)
     assert found is not None, text
     return found[0]
 
@@ -168,9 +168,16 @@ def test_preferences_from_pause_to_being_forgotten(
     page.get_by_role("button").click()
     page.get_by_role("link", name="Choose when and how it comes").click()
     look(page, picture, f"{kind}-preferences", reader)
-    own_page = page.url
-
+    expect(page.get_by_label("Your name")).to_have_count(0)
     page.get_by_label("The Weekly").check()
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("status")).to_have_text("Saved.")
+
+    page.get_by_role("button", name="Send me the link").click()
+    expect(page.get_by_role("status")).to_contain_text("on its way")
+    page.goto(link_in(town.letter_to(address, "manage")))
+    own_page = page.url
+    expect(page.get_by_label("The Weekly")).to_be_checked()
     page.get_by_label("Your name").fill("Grace Hopper")
     page.get_by_label("Your time zone").select_option("Europe/Paris")
     page.get_by_role("button", name="Save").click()
@@ -197,8 +204,16 @@ def test_preferences_from_pause_to_being_forgotten(
     look(page, picture, f"{kind}-new-address", reader)
     page.get_by_role("button").click()
     look(page, picture, f"{kind}-new-address-done", reader)
-    told = town.letter_to(address, "")
+    onward = page.get_by_role("link", name="Back to your preferences").get_attribute("href")
+    told = town.letter_to(address, "another address")
 
+    page.goto(own_page)
+    expect(page.get_by_role("heading", level=1)).to_have_text("This link has expired")
+    look(page, picture, f"{kind}-old-link", reader)
+    page.goto(f"{town.url}{onward}")
+    page.get_by_role("button", name="Send me the link").click()
+    expect(page.get_by_role("status")).to_contain_text("on its way")
+    own_page = link_in(town.letter_to(new, "manage"))
     page.goto(own_page)
     with page.expect_download() as download:
         page.get_by_role("link", name="Download my data").click()
@@ -213,9 +228,11 @@ def test_preferences_from_pause_to_being_forgotten(
     look(page, picture, f"{kind}-deleted", reader)
     page.goto(own_page)
     look(page, picture, f"{kind}-gone", reader)
+    own_links = re.findall(r"http://127\.0\.0\.1:\d+/\w/\S+", told)
 
     assert (story["name"], story["timezone"], paused) == ("Grace Hopper", "Europe/Paris", "paused")
     assert told
+    assert own_links == []
     assert (data["address"], data["name"]) == (new, "Grace Hopper")
     assert town.story(new)["suppressed"] == "erased"
 
@@ -236,6 +253,12 @@ def test_leaving_by_the_link_in_a_digest_and_coming_back(
     page.goto(link[0])
     look(page, picture, f"{kind}-leave", reader)
     before = town.status(address)
+    page.get_by_role("link", name="Pause for a while").click()
+    look(page, picture, f"{kind}-options", reader)
+    page.get_by_label("Nothing until").fill("2031-01-15")
+    page.get_by_role("button", name="Pause", exact=True).click()
+    expect(page.get_by_role("alert").or_(page.get_by_role("status"))).to_be_visible()
+    page.goto(link[0])
     page.get_by_role("button", name="Unsubscribe", exact=True).click()
     expect(page.get_by_role("heading", level=1)).to_have_text("You are unsubscribed")
     look(page, picture, f"{kind}-left", reader)

@@ -39,6 +39,11 @@ DISPOSABLE = frozenset(
 """Domains of addresses that live for an hour."""
 
 
+_DOTLESS = {"gmail.com": "gmail.com", "googlemail.com": "gmail.com"}
+"""Domains that take an address with and without dots for the same, and the name they go by
+(support.google.com/mail/answer/7436150)."""
+
+
 class AddressRefused(AudienceError):  # noqa: N818 - the glossary says refusal
     """What was given is no address we can write to; `code` is stable for reports."""
 
@@ -58,6 +63,20 @@ class Address:
     def domain(self) -> str:
         """Return the domain as an A-label."""
         return self.key.rpartition("@")[2]
+
+    @property
+    def mailbox(self) -> str:
+        """Return the key of the mailbox it leads to: without a tag, and without Gmail's dots.
+
+        It says who gets too many letters, and nothing else: two addresses stay two subscribers.
+        """
+        local, _, domain = self.key.rpartition("@")
+        folded = unicodedata.normalize("NFKC", local).casefold()
+        # Nothing before the plus: it is no tag.
+        bare = folded.partition("+")[0] or folded
+        if domain in _DOTLESS:
+            bare = bare.replace(".", "") or bare
+        return f"{bare}@{_DOTLESS.get(domain, domain)}"
 
     @property
     def is_role(self) -> bool:

@@ -33,6 +33,8 @@ class Recipient(NamedTuple):
     timezone: str | None
     attributes: str | None
     """What the list knows of this reader besides, as JSON text."""
+    epoch: int = 0
+    """Of the address: links in mail to it are good until the reader has another one."""
 
     @property
     def values(self) -> dict[str, str]:
@@ -109,6 +111,7 @@ class Standing(NamedTuple):
     status: str | None
     paused_until: datetime | str | None
     """As it is stored, for `read_instant`."""
+    epoch: int | None
 
 
 def recheck(
@@ -132,12 +135,13 @@ def recheck(
             cast(subscribers.c.attributes, Text),
             memberships.c.status,
             memberships.c.paused_until,
+            subscribers.c.address_epoch,
         )
         .join(memberships, memberships.c.subscriber_id == subscribers.c.id)
         .where(memberships.c.list_id == list_id, subscribers.c.id.in_(chosen))
     )
     found = {row[0]: Standing._make(row) for row in connection.execute(query)}
-    gone = (None,) * 7
+    gone = (None,) * 8
     standings = [found.get(subscriber) or Standing(subscriber, *gone) for subscriber in chosen]
     return judge_standings(connection, standings, keys, now)
 
@@ -149,13 +153,15 @@ def judge_standings(
     suppressed = _suppressed(connection, standings, keys)
     recipients: list[Recipient] = []
     skips: list[Skip] = []
-    for subscriber, address, _, name, timezone, attributes, status, paused_until in standings:
+    for subscriber, address, _, name, zone, attributes, status, paused_until, epoch in standings:
         if address is None or status is None:
             skips.append(Skip(subscriber, "gone"))
         elif subscriber in suppressed:
             skips.append(Skip(subscriber, "suppressed"))
         elif status == _ACTIVE or (status == _PAUSED and _is_over(paused_until, now)):
-            recipients.append(Recipient(subscriber, address, name or "", timezone, attributes))
+            recipients.append(
+                Recipient(subscriber, address, name or "", zone, attributes, epoch or 0)
+            )
         else:
             skips.append(Skip(subscriber, status))
     return Verdict(recipients, skips)

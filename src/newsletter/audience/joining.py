@@ -103,26 +103,40 @@ def confirm_joining(
     connection: Connection, claims: TokenClaims, keys: Keys, now: datetime, origin: Origin
 ) -> Joined:
     """Make a pending subscriber active by the link in the letter, which works once (C5, C11)."""
-    letter = find_letter(connection, claims, LetterKind.CONFIRM, now)
+    letter = _open_confirmation(connection, claims, now, to_act=True)
     if letter is None:
         return Joined.OVER
+    if _status(connection, claims.list_id, claims.subscriber) in _ON_LIST:
+        use_letter(connection, letter, now)
+        return Joined.ALREADY
+    return _join(connection, claims, letter, keys, now, origin=origin)
+
+
+def may_confirm(connection: Connection, claims: TokenClaims, now: datetime) -> bool:
+    """Return whether the button behind the link in a letter still does anything."""
+    return _open_confirmation(connection, claims, now, to_act=False) is not None
+
+
+def _open_confirmation(
+    connection: Connection, claims: TokenClaims, now: datetime, *, to_act: bool
+) -> OpenLetter | None:
+    """Return the letter of a link; None when it was used, is too old or was overtaken."""
+    letter = find_letter(connection, claims, LetterKind.CONFIRM, now, to_act=to_act)
+    if letter is None or letter.used or letter.over:
+        return None
     row = connection.execute(
         select(memberships.c.status, memberships.c.changed_at).where(
             memberships.c.list_id == claims.list_id,
             memberships.c.subscriber_id == claims.subscriber,
         )
     ).first()
-    if row is not None and row.status in _ON_LIST:
-        return Joined.ALREADY
     # Who left after asking has thought again: an older letter does not bring them back.
     left_since = (
         row is not None
         and row.status == MembershipStatus.UNSUBSCRIBED
         and row.changed_at > letter.created_at
     )
-    if row is None or letter.used or letter.over or left_since:
-        return Joined.OVER
-    return _join(connection, claims, letter, keys, now, origin=origin)
+    return None if row is None or left_since else letter
 
 
 def _join(
@@ -155,13 +169,17 @@ def undo_leaving(
     Works once and for an hour after that very leaving (`claims.number`: its second since 1970);
     `claims.list_id` 0: all lists left then. Returns whether anything was undone.
     """
-    key = connection.execute(
-        select(subscribers.c.address_key).where(subscribers.c.id == claims.subscriber)
-    ).scalar()
+    row = connection.execute(
+        select(subscribers.c.address_key, subscribers.c.address_epoch)
+        .where(subscribers.c.id == claims.subscriber)
+        .with_for_update()
+    ).first()
     left_at = datetime.fromtimestamp(claims.number, tz=now.tzinfo)
-    if key is None or not left_at <= now <= left_at + UNDO_WITHIN:
+    if row is None or row.address_epoch != claims.epoch:
         return False
-    if not _may_be_mailed(connection, keys.hash_address(key), claims, now):
+    if not left_at <= now <= left_at + UNDO_WITHIN:
+        return False
+    if not _may_be_mailed(connection, keys.hash_address(row.address_key), claims, now):
         return False
     query = select(memberships.c.list_id).where(
         memberships.c.subscriber_id == claims.subscriber,

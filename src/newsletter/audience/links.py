@@ -6,10 +6,13 @@ from newsletter.audience.tokens import TokenSigner
 
 
 def personal_links(
-    signer: TokenSigner, base_url: str, subscriber: int, list_id: int
+    signer: TokenSigner, base_url: str, subscriber: int, list_id: int, epoch: int
 ) -> dict[str, str]:
-    """Return `unsubscribe_url` and `preferences_url` of a subscriber on a list (C1)."""
-    leaving, preferences = signer.sign_links(subscriber, list_id)
+    """Return `unsubscribe_url` and `preferences_url` of a subscriber on a list (C1).
+
+    `epoch`: that of the address to which the message goes.
+    """
+    leaving, preferences = signer.sign_links(subscriber, list_id, epoch)
     return {
         "unsubscribe_url": f"{base_url}/u/{leaving}",
         "preferences_url": f"{base_url}/p/{preferences}",

@@ -21,7 +21,8 @@ from newsletter.audience.letters import (
     use_letter,
     write_letter,
 )
-from newsletter.audience.subscribers import activate, unsubscribe
+from newsletter.audience.privacy import forget
+from newsletter.audience.subscribers import activate, is_taken, unsubscribe
 from newsletter.audience.suppressions import suppression_of
 from newsletter.audience.tokens import TokenClaims
 from newsletter.clock import is_zone
@@ -241,13 +242,44 @@ def ask_to_change_address(
 
     An address that is suppressed, or that another subscriber has, gets nothing.
     """
-    taken = connection.execute(
-        select(subscribers.c.id).where(subscribers.c.address_key == new.key)
-    ).scalar()
-    if taken is not None or suppression_of(connection, keys, new):
+    if is_taken(connection, new.key) or suppression_of(connection, keys, new):
         return
     letter = LetterRequest(LetterKind.NEW_ADDRESS, subscriber, list_id, new, elsewhere=True)
     write_letter(connection, letter, keys, now, limits)
+
+
+def ask_for_link(
+    connection: Connection,
+    subscriber: int,
+    list_id: int,
+    keys: Keys,
+    *,
+    now: datetime,
+    limits: LetterLimits,
+) -> None:
+    """Write the letter with a link to see and change everything, to the address on file.
+
+    Says nothing of whether it is sent: a suppressed address gets nothing.
+    """
+    text = connection.execute(
+        select(subscribers.c.address).where(subscribers.c.id == subscriber)
+    ).scalar_one()
+    address = parse_address(text)
+    if suppression_of(connection, keys, address) is None:
+        letter = LetterRequest(LetterKind.MANAGE, subscriber, list_id, address)
+        write_letter(connection, letter, keys, now, limits)
+
+
+def may_manage(connection: Connection, claims: TokenClaims, now: datetime, *, to_act: bool) -> bool:
+    """Return whether a link that shows and changes everything still does."""
+    letter = find_letter(connection, claims, LetterKind.MANAGE, now, to_act=to_act)
+    return letter is not None and not letter.over
+
+
+def address_to_confirm(connection: Connection, claims: TokenClaims, now: datetime) -> str | None:
+    """Return the address that a letter's link gives a subscriber; None once there is nothing to."""
+    letter = find_letter(connection, claims, LetterKind.NEW_ADDRESS, now, to_act=False)
+    return None if letter is None or letter.used or letter.over else letter.address
 
 
 def confirm_new_address(
@@ -255,24 +287,35 @@ def confirm_new_address(
 ) -> bool:
     """Give a subscriber the address that a letter was sent to; returns False when it is over.
 
-    The old address is told. The suppression of an old address stays with that address.
+    The old address is told, and the links in mail to it can do no more than leave. The suppression
+    of an old address stays with that address.
     """
     letter = find_letter(connection, claims, LetterKind.NEW_ADDRESS, now)
     if letter is None or letter.used or letter.over or letter.address is None:
         return False
     new = parse_address(letter.address)
     old = connection.execute(
-        select(subscribers.c.address).where(subscribers.c.id == claims.subscriber)
-    ).scalar_one()
-    taken = connection.execute(
+        select(subscribers.c.address, subscribers.c.address_epoch).where(
+            subscribers.c.id == claims.subscriber
+        )
+    ).one()
+    if is_taken(connection, new.key) or suppression_of(connection, keys, new):
+        return False
+    never_confirmed = connection.execute(
         select(subscribers.c.id).where(subscribers.c.address_key == new.key)
     ).scalar()
-    if taken is not None or suppression_of(connection, keys, new):
-        return False
+    if never_confirmed is not None:
+        forget(connection, never_confirmed)
     connection.execute(
         update(subscribers)
         .where(subscribers.c.id == claims.subscriber)
-        .values(address=new.text, address_key=new.key, updated_at=now)
+        .values(
+            address=new.text,
+            address_key=new.key,
+            # The second is part of it: a restored backup must not give an epoch once more.
+            address_epoch=max(old.address_epoch + 1, int(now.timestamp())),
+            updated_at=now,
+        )
     )
     use_letter(connection, letter, now)
     record_audit(
@@ -282,7 +325,7 @@ def confirm_new_address(
         action="subscriber.address",
         subject=f"subscriber {claims.subscriber}",
     )
-    before = parse_address(old)
+    before = parse_address(old.address)
     if suppression_of(connection, keys, before) is None:
         told = LetterRequest(
             LetterKind.MOVED, claims.subscriber, claims.list_id, before, elsewhere=True

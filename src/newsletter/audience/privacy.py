@@ -45,7 +45,6 @@ def erase(connection: Connection, subscriber: int, keys: Keys, now: datetime, *,
         raise AudienceError(f"there is no subscriber {subscriber}", fix="nothing to erase")
     mark = keys.hash_address(row.address_key)
     suppress_for_good(connection, mark, now)
-    connection.execute(delete(letters).where(letters.c.subscriber_id == subscriber))
     connection.execute(delete(letters).where(letters.c.address_hash == mark))
     connection.execute(
         update(deliveries).where(deliveries.c.subscriber_id == subscriber).values(answer=None)
@@ -90,11 +89,8 @@ def forget(connection: Connection, subscriber: int) -> None:
         .where(consents.c.subscriber_id == subscriber)
         .values(subscriber_id=None, network=None)
     )
-    connection.execute(
-        update(letters)
-        .where(letters.c.subscriber_id == subscriber)
-        .values(subscriber_id=None, address=None)
-    )
+    # Also so that they no longer count: whoever asks with this address again begins anew.
+    connection.execute(delete(letters).where(letters.c.subscriber_id == subscriber))
     connection.execute(delete(memberships).where(memberships.c.subscriber_id == subscriber))
     connection.execute(delete(subscriber_tags).where(subscriber_tags.c.subscriber_id == subscriber))
     connection.execute(delete(subscribers).where(subscribers.c.id == subscriber))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, exists, select, update
 
 from newsletter.audience.address import Address
 from newsletter.audience.consent import Act, MembershipStatus, Origin, record_consent
@@ -147,6 +147,20 @@ def make_subscriber(
         same = select(subscribers.c.id).where(subscribers.c.address_key == address.key)
         made = connection.execute(same).scalar_one()
     return int(made)
+
+
+def is_taken(connection: Connection, address_key: str) -> bool:
+    """Return whether somebody has an address, which nobody else can take then.
+
+    Who only asked to join and never confirmed, on any list, has not: anybody can type an address.
+    """
+    of_this = memberships.c.subscriber_id == subscribers.c.id
+    waits = exists().where(of_this, memberships.c.status == MembershipStatus.PENDING.value)
+    is_more = exists().where(of_this, memberships.c.status != MembershipStatus.PENDING.value)
+    found = select(subscribers.c.id).where(
+        subscribers.c.address_key == address_key, ~waits | is_more
+    )
+    return connection.execute(found).first() is not None
 
 
 def make_pending(connection: Connection, list_id: int, subscriber: int, now: datetime) -> None:

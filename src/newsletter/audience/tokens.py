@@ -20,6 +20,8 @@ class Purpose(StrEnum):
     PREFERENCES = "preferences"
     CONFIRM = "confirm"
     NEW_ADDRESS = "new-address"
+    MANAGE = "manage"
+    """To see and change everything, for a day: the link that a letter brings who asks for it."""
     RETURN = "return"
     """To undo one leaving: `number` is its second since 1970."""
     ARCHIVE = "archive"
@@ -33,12 +35,15 @@ class TokenClaims:
     """Whom a token speaks of.
 
     `number` names what it is for besides: the letter it stands in, which tells how long it works
-    and that it works once; 0 for links that last.
+    and that it works once; 0 for links that last. `epoch` is that of the subscriber's address when
+    the link was made: after a change of address it may do no more than leave. Links that name none
+    are those of the first address.
     """
 
     subscriber: int
     list_id: int
     number: int = 0
+    epoch: int = 0
 
 
 class _Blake2(SigningAlgorithm):
@@ -50,6 +55,15 @@ class _Blake2(SigningAlgorithm):
 
 _MAC_BYTES = 20
 _DERIVED = {"digest_method": hashlib.sha256, "key_derivation": "hmac"}
+
+
+def _payload(subscriber: int, list_id: int, number: int, epoch: int) -> bytes:
+    """Return the numbers of a token, without the zeros at their end."""
+    if epoch:
+        return _encode(b"[%d,%d,%d,%d]" % (subscriber, list_id, number, epoch))
+    if number:
+        return _encode(b"[%d,%d,%d]" % (subscriber, list_id, number))
+    return _encode(b"[%d,%d]" % (subscriber, list_id))
 
 
 def _encode(data: bytes) -> bytes:
@@ -80,15 +94,15 @@ class TokenSigner:
             for purpose, serializer in self._lasting.items()
         }
 
-    def sign(self, purpose: Purpose, subscriber: int, list_id: int, number: int = 0) -> str:
+    def sign(
+        self, purpose: Purpose, subscriber: int, list_id: int, number: int = 0, epoch: int = 0
+    ) -> str:
         """Return a token for one purpose."""
-        if number:
-            return self._seal(purpose, _encode(b"[%d,%d,%d]" % (subscriber, list_id, number)))
-        return self._seal(purpose, _encode(b"[%d,%d]" % (subscriber, list_id)))
+        return self._seal(purpose, _payload(subscriber, list_id, number, epoch))
 
-    def sign_links(self, subscriber: int, list_id: int) -> tuple[str, str]:
+    def sign_links(self, subscriber: int, list_id: int, epoch: int) -> tuple[str, str]:
         """Return the tokens that each message carries: to unsubscribe, and for preferences."""
-        payload = _encode(b"[%d,%d]" % (subscriber, list_id))
+        payload = _payload(subscriber, list_id, 0, epoch)
         return self._seal(Purpose.UNSUBSCRIBE, payload), self._seal(Purpose.PREFERENCES, payload)
 
     def _seal(self, purpose: Purpose, payload: bytes) -> str:
@@ -102,7 +116,7 @@ class TokenSigner:
             numbers = self._lasting[purpose].loads(token)
         except (BadData, ValueError):
             return None
-        if not isinstance(numbers, list) or not 2 <= len(numbers) <= 3:
+        if not isinstance(numbers, list) or not 2 <= len(numbers) <= 4:
             return None
         if all(type(number) is int for number in numbers):
             return TokenClaims(*numbers)

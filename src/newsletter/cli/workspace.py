@@ -162,7 +162,9 @@ class Workspace:
         delivery = self.settings.delivery
 
         def links(identity: ListIdentity, recipient: Recipient) -> dict[str, str]:
-            return personal_links(self.signer, identity.base_url, recipient.subscriber, list_id)
+            return personal_links(
+                self.signer, identity.base_url, recipient.subscriber, list_id, recipient.epoch
+            )
 
         return Sender(
             database=self.database,

@@ -12,13 +12,14 @@ from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, exists, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, or_, select, update
 
 from newsletter.audience.address import AddressRefused, parse_address
 from newsletter.audience.consent import MembershipStatus
 from newsletter.audience.keys import Keys
 from newsletter.audience.letters import LetterKind
 from newsletter.audience.lists import MailingList
+from newsletter.audience.subscribers import is_taken
 from newsletter.delivery.domains import domain_of, held_domains
 from newsletter.delivery.ledger import HELD_DOMAIN
 from newsletter.delivery.letter_rules import LetterStanding, why_skip
@@ -40,7 +41,8 @@ _FIRST = 10**17
 class ClaimedLetter:
     """A letter that this carrier alone may send until its lease ends; `fence` proves it (G5).
 
-    `reader_address` is the subscriber's own now, `language` theirs. `mark` is the row's reason.
+    `reader_address` is the subscriber's own now with its `epoch`, `language` theirs. `mark` is the
+    row's reason.
     """
 
     id: int
@@ -49,6 +51,7 @@ class ClaimedLetter:
     mailing_list: MailingList
     address: str
     reader_address: str
+    epoch: int
     language: str | None
     created_at: datetime
     expires_at: datetime
@@ -145,6 +148,7 @@ def letters_with_readers() -> Select[Any]:
             letters,
             reader.address.label("reader_address"),
             reader.address_key.label("reader_key"),
+            reader.address_epoch.label("reader_epoch"),
             reader.language.label("reader_language"),
             listed.status.label("status"),
             listed.changed_at.label("changed_at"),
@@ -185,10 +189,12 @@ def _standing(connection: Connection, row: Row[*tuple[Any, ...]], keys: Keys) ->
         lifts=row.lifts,
         used=row.used_at is not None,
         address=text,
-        same_address=key is not None and keys.hash_address(key) == row.address_hash,
+        same_address=key is not None
+        and keys.hash_address(key) == row.address_hash
+        and (row.kind == LetterKind.MOVED or row.address_epoch == row.reader_epoch),
         status=status,
         left_at=row.changed_at if status is MembershipStatus.UNSUBSCRIBED else None,
-        taken=row.kind == LetterKind.NEW_ADDRESS and _is_taken(connection, key),
+        taken=row.kind == LetterKind.NEW_ADDRESS and key is not None and is_taken(connection, key),
         suppression=suppression.reason if suppression else None,
         suppressed_at=suppression.at if suppression else None,
     )
@@ -201,11 +207,6 @@ def _key_of(address: str) -> str | None:
         return None
 
 
-def _is_taken(connection: Connection, key: str | None) -> bool:
-    found = select(exists().where(subscribers.c.address_key == key))
-    return bool(connection.execute(found).scalar())
-
-
 def as_claimed(connection: Connection, row: Row[*tuple[Any, ...]], fence: str) -> ClaimedLetter:
     """Return a row of `letters_with_readers` as a claim with a fence."""
     return ClaimedLetter(
@@ -215,6 +216,7 @@ def as_claimed(connection: Connection, row: Row[*tuple[Any, ...]], fence: str) -
         mailing_list=_list_of(connection, row.list_id),
         address=row.address or row.reader_address or "",
         reader_address=row.reader_address or "",
+        epoch=row.reader_epoch or 0,
         language=row.reader_language,
         created_at=row.created_at,
         expires_at=row.expires_at,

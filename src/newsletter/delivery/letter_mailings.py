@@ -86,8 +86,10 @@ def letter_links(signer: TokenSigner, base_url: str, letter: ClaimedLetter) -> d
         case LetterKind.NEW_ADDRESS:
             token = signer.sign(Purpose.NEW_ADDRESS, *who, letter.id)
             return {ACTION_URL: f"{base_url}/n/{token}"}
+        case LetterKind.MANAGE:
+            return {ACTION_URL: f"{base_url}/m/{signer.sign(Purpose.MANAGE, *who, letter.id)}"}
         case LetterKind.ALREADY:
-            leaving, preferences = signer.sign_links(*who)
+            leaving, preferences = signer.sign_links(*who, letter.epoch)
             return {
                 PREFERENCES_URL: f"{base_url}/p/{preferences}",
                 UNSUBSCRIBE_URL: f"{base_url}/u/{leaving}",

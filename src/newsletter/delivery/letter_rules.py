@@ -20,8 +20,9 @@ class LetterStanding:
     """What the claim reads of a due letter and of those concerned.
 
     `address` is where it would go; None when the subscriber is gone. `same_address`: it is still
-    the one that the letter was written for. `status` is None without a membership. `taken`: another
-    subscriber, or the reader themselves, has the new address already.
+    the one that the letter was written for, and the subscriber has no other since. `status` is None
+    without a membership. `taken`: another subscriber, or the reader themselves, has the new address
+    already.
     """
 
     kind: LetterKind
@@ -54,7 +55,7 @@ def why_skip(letter: LetterStanding) -> str | None:
             return None if letter.status in _ON_LIST else "not on the list"
         case LetterKind.NEW_ADDRESS:
             return "taken" if letter.taken else None
-        case LetterKind.MOVED:
+        case LetterKind.MOVED | LetterKind.MANAGE:
             return None
 
 

@@ -143,6 +143,7 @@ READY_ROWS = (
         memberships.c.status,
         # As it is stored: most have none, and a typed column costs as much as all others.
         type_coerce(memberships.c.paused_until, NullType),
+        subscribers.c.address_epoch,
     )
     .select_from(
         deliveries.outerjoin(

@@ -18,6 +18,7 @@ class LetterForm(StrEnum):
     ALREADY = "already"
     NEW_ADDRESS = "new_address"
     MOVED = "moved"
+    MANAGE = "manage"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +40,14 @@ class LetterWords:
 
 @dataclass(frozen=True, slots=True)
 class CommonWords:
-    """What several letters say: the link in full, until when it works, the way out."""
+    """What several letters say: the link in full, until when it works, the way out.
+
+    `until` is of a link that works once, `until_then` of one that works more often.
+    """
 
     link: str
     until: str
+    until_then: str
     unsubscribe: str
 
 
@@ -99,6 +104,20 @@ _ENGLISH: Mapping[LetterForm, LetterWords] = {
         ),
         reason="You got this one mail because your mail came to this address until now.",
     ),
+    LetterForm.MANAGE: LetterWords(
+        subject="Your link to manage {list}",
+        preheader="It opens your details and your data. Do not pass it on.",
+        title="Your details and your data",
+        before=(
+            "Somebody, most likely you, asked for this link by the foot of a mail from {list}. It "
+            "opens a page where you change your name, address and newsletters, see what is stored "
+            "about you, or have it deleted.",
+            "Whoever has this link can do all of that. Please do not forward this mail.",
+        ),
+        button="Open my page",
+        after=("If you did not ask for this, do nothing: nothing changes.",),
+        reason="You got this one mail because this link was asked for with a mail sent to you.",
+    ),
 }
 
 _GERMAN: Mapping[LetterForm, LetterWords] = {
@@ -153,6 +172,21 @@ _GERMAN: Mapping[LetterForm, LetterWords] = {
             "nicht, schreiben Sie an {contact} und wir bringen es in Ordnung.",
         ),
         reason="Sie bekommen diese eine Mail, weil Ihre Mail bisher an diese Adresse ging.",
+    ),
+    LetterForm.MANAGE: LetterWords(
+        subject="Ihr Link zu Ihren Angaben bei {list}",
+        preheader="Er öffnet Ihre Angaben und Ihre Daten. Geben Sie ihn nicht weiter.",
+        title="Ihre Angaben und Ihre Daten",
+        before=(
+            "Jemand, vermutlich Sie, hat diesen Link über den Fuß einer Mail von {list} "
+            "angefordert. Er öffnet eine Seite, auf der Sie Ihren Namen, Ihre Adresse und Ihre "
+            "Newsletter ändern, Ihre gespeicherten Daten ansehen oder alles löschen lassen können.",
+            "Wer diesen Link hat, kann all das auch. Bitte leiten Sie diese Mail nicht weiter.",
+        ),
+        button="Meine Seite öffnen",
+        after=("Wenn Sie das nicht waren, tun Sie nichts: Es ändert sich nichts.",),
+        reason="Sie bekommen diese eine Mail, weil dieser Link mit einer Mail an Sie angefordert "
+        "wurde.",
     ),
 }
 
@@ -209,6 +243,21 @@ _FRENCH: Mapping[LetterForm, LetterWords] = {
         ),
         reason="Vous recevez ce seul message car vos messages arrivaient ici jusqu’à présent.",
     ),
+    LetterForm.MANAGE: LetterWords(
+        subject="Votre lien pour gérer {list}",
+        preheader="Il ouvre vos réglages et vos données. Ne le transmettez pas.",
+        title="Vos réglages et vos données",
+        before=(
+            "Quelqu’un, sans doute vous, a demandé ce lien depuis le bas d’un message de {list}. "
+            "Il ouvre une page où vous pouvez changer votre nom, votre adresse et vos lettres, "
+            "voir vos données ou les faire supprimer.",
+            "Toute personne qui a ce lien peut en faire autant. Ne transférez pas ce message.",
+        ),
+        button="Ouvrir ma page",
+        after=("Si ce n’est pas vous, ne faites rien : rien ne change.",),
+        reason="Vous recevez ce seul message car ce lien a été demandé depuis un message reçu de "
+        "nous.",
+    ),
 }
 
 _LETTERS = {"en": _ENGLISH, "de": _GERMAN, "fr": _FRENCH}
@@ -217,16 +266,19 @@ _COMMON = {
     "en": CommonWords(
         link="If the button does not work, open this address:",
         until="The link works once, until {until}.",
+        until_then="The link works until {until}.",
         unsubscribe="Unsubscribe from {list}",
     ),
     "de": CommonWords(
         link="Wenn der Knopf nicht geht, öffnen Sie diese Adresse:",
         until="Der Link geht einmal, bis {until}.",
+        until_then="Der Link gilt bis {until}.",
         unsubscribe="Von {list} abmelden",
     ),
     "fr": CommonWords(
         link="Si le bouton ne marche pas, ouvrez cette adresse :",
         until="Le lien sert une fois, jusqu’au {until}.",
+        until_then="Le lien fonctionne jusqu’au {until}.",
         unsubscribe="Se désabonner de {list}",
     ),
 }

@@ -49,6 +49,7 @@ NEW_ADDRESS = "new_address"
 _BUTTON_FIELD = {
     LetterForm.CONFIRM: ACTION_URL,
     LetterForm.NEW_ADDRESS: ACTION_URL,
+    LetterForm.MANAGE: ACTION_URL,
     LetterForm.ALREADY: PREFERENCES_URL,
 }
 
@@ -64,8 +65,8 @@ def render_letter(
     """Render a letter for a list, the same for each of its readers.
 
     `language` is the reader's, where it is known; else the list's. Values to merge: `action_url`
-    (confirm, new address), `preferences_url` and `unsubscribe_url` (already), `link_until`
-    (confirm, new address), `new_address` (moved). `templates` is the operator's folder; what it
+    (confirm, new address, manage), `preferences_url` and `unsubscribe_url` (already), `link_until`
+    (with `action_url`), `new_address` (moved). `templates` is the operator's folder; what it
     lacks is the program's. Raises `TemplateError`, also for a template without the link.
     """
     language = language or identity.language
@@ -129,7 +130,7 @@ class _Draft:
             "before": [self._markup(paragraph, styles) for paragraph in self.words.before],
             "button": self.words.button,
             "button_url": self.button_url(SlotContext.HTML),
-            "until": self._markup(self.common.until, styles) if self._ends else "",
+            "until": self._markup(self._until, styles) if self._ends else "",
             "after": [self._markup(paragraph, styles) for paragraph in self.words.after],
             "unsubscribe": self.common.unsubscribe.format(list=identity.title),
             "unsubscribe_url": leaving,
@@ -145,7 +146,7 @@ class _Draft:
         if self.words.button:
             parts.append(f"{self.words.button}:\n{self.button_url(SlotContext.TEXT)}")
         if self._ends:
-            parts.append(self._plain(self.common.until))
+            parts.append(self._plain(self._until))
         parts += [self._plain(paragraph) for paragraph in self.words.after]
         if self._may_leave:
             leave = wrap(f"{self.common.unsubscribe.format(list=identity.title)}:")
@@ -162,6 +163,11 @@ class _Draft:
     @property
     def _ends(self) -> bool:
         return _BUTTON_FIELD.get(self.form) == ACTION_URL
+
+    @property
+    def _until(self) -> str:
+        many_times = self.form is LetterForm.MANAGE
+        return self.common.until_then if many_times else self.common.until
 
     @property
     def _may_leave(self) -> bool:

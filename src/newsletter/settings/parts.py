@@ -283,9 +283,16 @@ class SignupLimitsPart(Part):
         30, ge=1, description="Forms sent in an hour from one network (IPv4 /24, IPv6 /48)."
     )
     overall: int = Field(2000, ge=1, description="Forms sent in an hour by everybody together.")
-    letters_per_hour: int = Field(1, ge=1, description="Confirmation mails an hour to an address.")
-    letters_in_all: int = Field(
-        3, ge=1, description="Confirmation mails to an address that never answers."
+    letters_per_hour: int = Field(
+        1, ge=1, description="Letters to one mailbox in an hour; more are put off."
+    )
+    letters_per_window: int = Field(
+        3, ge=1, description="Letters to one mailbox within letters_window; more are not written."
+    )
+    letters_window: Duration = Field(
+        timedelta(days=3),
+        description="Within this time letters to one mailbox count; at most as long as their links "
+        "work.",
     )
 
 

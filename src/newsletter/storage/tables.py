@@ -73,6 +73,8 @@ subscribers = Table(
     Column("address", String(320), nullable=False),
     # The identity of the address (D11).
     Column("address_key", String(320), nullable=False, unique=True),
+    # Raised when the address changes: links in mail to an earlier one may do no more than leave.
+    Column("address_epoch", BigInteger, nullable=False, default=0, server_default="0"),
     Column("name", String(200)),
     Column("timezone", String(64)),
     Column("language", String(35)),
@@ -163,13 +165,16 @@ letters = Table(
     # Also the number in the Message-ID and in the link, so it is never used again.
     Column("id", Key, primary_key=True),
     Column("kind", String(16), nullable=False),
-    # Null once the subscriber is forgotten: the row still counts for the limits.
     Column("subscriber_id", Key, ForeignKey("subscribers.id", ondelete="SET NULL")),
+    # That of the subscriber when it was written: its link is over once they have another address.
+    Column("address_epoch", BigInteger, nullable=False, default=0, server_default="0"),
     Column("list_id", Integer, ForeignKey("lists.id"), nullable=False),
     # Where it goes when that is not the subscriber's own address.
     Column("address", String(320)),
-    # What limits count by: HMAC-SHA-256 of the address key (C11).
+    # HMAC-SHA-256 of the address key: whether it is suppressed, and still the same.
     Column("address_hash", String(64), nullable=False),
+    # What limits count by: the same of the mailbox that the address leads to.
+    Column("mailbox_hash", String(64), nullable=False, default="", server_default=""),
     # An operator asked: pressing its link lifts a suppression (C10).
     Column("lifts", Boolean, nullable=False, default=False, server_default=false()),
     Column("state", SmallInteger, nullable=False),
@@ -185,6 +190,7 @@ letters = Table(
     # When the link in it was pressed: it works once.
     Column("used_at", Instant),
     Index(None, "address_hash"),
+    Index(None, "mailbox_hash"),
     Index(None, "state"),
     Index(None, "subscriber_id"),
     sqlite_autoincrement=True,

@@ -102,5 +102,6 @@ def create_app(office: Office) -> FastAPI:
         secure=office.settings.newsletter.base_url.startswith("https:"),
         error_page=problems.page,
         large=webhooks.large_bodies(office.settings),
+        any_body=leaving_pages.ANY_BODY,
     )
     return app

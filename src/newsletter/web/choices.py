@@ -37,7 +37,10 @@ def zones_by_region() -> dict[str, list[tuple[str, str]]]:
 
 @dataclass(frozen=True)
 class PreferencesView:
-    """What the template shows: what is stored, or what was typed and refused."""
+    """What the template shows: what is stored, or what was typed and refused.
+
+    `whole`: all of it, for who came by a fresh link; else the lists and the pause alone.
+    """
 
     stored: Preferences
     catalogue: Catalogue
@@ -45,6 +48,7 @@ class PreferencesView:
     now: datetime
     language: str
     filled: Form | None
+    whole: bool
 
     def _typed(self, act: str, name: str, stored: str | None) -> str:
         if self.filled is not None and self.filled.text("act") == act:
@@ -128,7 +132,7 @@ class PreferencesView:
     @property
     def tomorrow(self) -> str:
         """The first day a pause may end on."""
-        return str(self.now.astimezone(zone_of(self._zone)).date() + timedelta(days=1))
+        return tomorrow(self._zone, self.now)
 
     @property
     def new_address(self) -> str:
@@ -138,6 +142,11 @@ class PreferencesView:
     @property
     def _zone(self) -> str:
         return self.stored.timezone or self.default_zone
+
+
+def tomorrow(zone: str, now: datetime) -> str:
+    """Return the first day that a pause may end on, as a date field takes it."""
+    return str(now.astimezone(zone_of(zone)).date() + timedelta(days=1))
 
 
 def read_details(filled: Form, words: Words) -> tuple[Details, dict[str, str]]:

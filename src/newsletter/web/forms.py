@@ -50,6 +50,14 @@ async def read_form(request: Request) -> Form:
     return Form(fields)
 
 
+async def read_any(request: Request) -> Form:
+    """Read a form as `read_form` does; whatever cannot be read as one has no fields."""
+    try:
+        return await read_form(request)
+    except HTTPException:
+        return Form({})
+
+
 def _sound(text: str) -> str:
     """Return a text that every database takes: no NUL, no half of a surrogate pair."""
     return "".join("\ufffd" if c == "\0" or "\ud800" <= c <= "\udfff" else c for c in text)

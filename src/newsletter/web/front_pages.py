@@ -20,6 +20,7 @@ _ROBOTS = """\
 User-agent: *
 Disallow: {prefix}/u/
 Disallow: {prefix}/p/
+Disallow: {prefix}/m/
 Disallow: {prefix}/c/
 Disallow: {prefix}/n/
 Disallow: {prefix}/r/

@@ -39,7 +39,8 @@ ErrorPage = Callable[[Request, int], Response]
 class Guard:
     """Wraps the pages; `error_page` makes the page of a status that is told from here.
 
-    `large`: the paths that take more than `LARGEST_BODY`, and how many bytes.
+    `large`: the paths that take more than `LARGEST_BODY`, and how many bytes. `any_body`: the
+    paths below which a body that came whole and is too large is taken for an empty one.
     """
 
     def __init__(
@@ -50,11 +51,13 @@ class Guard:
         secure: bool,
         error_page: ErrorPage,
         large: Mapping[str, int] = MappingProxyType({}),
+        any_body: tuple[str, ...] = (),
     ) -> None:
         self._app = app
         self._prefix = prefix
         self._error_page = error_page
         self._large = large
+        self._any_body = any_body
         self._room = _Room(LARGE_AT_ONCE)
         self._headers = SECURITY_HEADERS | ({"Strict-Transport-Security": HSTS} if secure else {})
 
@@ -81,6 +84,8 @@ class Guard:
         body = _Body(receive, self._large.get(scope["path"], LARGEST_BODY), self._room)
         try:
             whole = await _bounded(scope, body)
+            if whole == 413 and body.ended and scope["path"].startswith(self._any_body):
+                whole = _again(b"", receive)
             if isinstance(whole, int):
                 await self._refuse(whole, scope, receive, send_guarded)
                 return
@@ -135,6 +140,7 @@ class _Body:
         self._largest = largest
         self._room = room
         self._taken = 0
+        self.ended = False
 
     async def read(self) -> bytes | int:
         """Return the body, or the status of a refusal.
@@ -156,6 +162,7 @@ class _Body:
             else:
                 return 503
             more = message.get("more_body", False)
+        self.ended = not more
         return b"".join(parts) if size <= self._largest else 413
 
     def forget(self) -> None:
@@ -216,6 +223,6 @@ def _log(scope: Scope, error: Exception) -> None:
 
 
 _PAGES = (
-    *("", "archive", "c", "e", "healthz", "issue", "metrics", "n", "p", "r", "readyz"),
+    *("", "archive", "c", "e", "healthz", "issue", "m", "metrics", "n", "p", "r", "readyz"),
     *("robots.txt", "sitemap", "sitemap.xml", "static", "subscribe", "u", "webhooks"),
 )

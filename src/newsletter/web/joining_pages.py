@@ -2,35 +2,41 @@
 
 from __future__ import annotations
 
-import asyncio
-import math
 import time
 from typing import Any
 
 from fastapi import APIRouter
+from sqlalchemy import Connection
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
 from newsletter.audience.address import Address, AddressRefused, parse_address
-from newsletter.audience.consent import MembershipStatus, Origin
-from newsletter.audience.joining import Joined, JoinRequest, ask_to_join, confirm_joining
+from newsletter.audience.consent import Origin
+from newsletter.audience.joining import (
+    Joined,
+    JoinRequest,
+    ask_to_join,
+    confirm_joining,
+    may_confirm,
+)
 from newsletter.audience.preferences import LONGEST_NAME
-from newsletter.audience.tokens import Purpose
+from newsletter.audience.tokens import Purpose, TokenClaims
 from newsletter.web.catalogue import Words
 from newsletter.web.forms import TEXT, TRAP, Form, form_body, has_controls, one_of, read_form
-from newsletter.web.shown_lists import ShownList, public_list, statuses_of
-from newsletter.web.site import Site, Visit
-
-EVEN_SECONDS = 0.1
-"""Answers about an address come at whole steps of this: time tells nothing of who reads (C11)."""
-_OUTCOMES = {Joined.OVER: ("confirm_over.html", 410), Joined.REFUSED: ("confirm_refused.html", 409)}
+from newsletter.web.shown_lists import ShownList, list_by_id, public_list
+from newsletter.web.site import BadLink, Site, Visit, evenly, find_leaving
 
 
 def router(site: Site) -> APIRouter:
     """Return the pages of this group."""
     routes = APIRouter()
+    _add_form(routes, site)
+    _add_confirming(routes, site)
+    return routes
 
+
+def _add_form(routes: APIRouter, site: Site) -> None:
     @routes.get("/subscribe/{list_name}")
     async def form(request: Request, list_name: str) -> Response:
         shown = await _find(site, list_name)
@@ -69,16 +75,15 @@ def router(site: Site) -> APIRouter:
         words = site.pages.words(request, shown.language)
         return site.pages.render("sent.html", words, list=shown)
 
+
+def _add_confirming(routes: APIRouter, site: Site) -> None:
     @routes.get("/c/{token}")
     async def confirm_page(request: Request, token: str) -> Response:
-        visit = await site.visit(Purpose.CONFIRM, token)
-        stands = await site.transactions.read(
-            lambda connection: statuses_of(connection, visit.reader.id)
-        )
-        words = site.words(request, visit)
-        if stands.get(visit.list.id) in (MembershipStatus.ACTIVE, MembershipStatus.PAUSED):
-            return _confirmed(site, words, visit)
-        return site.pages.render("confirm.html", words, visit=visit)
+        claims = site.claims(Purpose.CONFIRM, token)
+        visit = await _confirming(site, claims)
+        if visit is None:
+            return await _over(site, request, claims)
+        return site.pages.render("confirm.html", site.words(request, visit), visit=visit)
 
     @routes.post("/c/{token}", openapi_extra=form_body(("act",), act=one_of("confirm")))
     async def confirm(request: Request, token: str) -> Response:
@@ -86,7 +91,9 @@ def router(site: Site) -> APIRouter:
         claims = site.claims(Purpose.CONFIRM, token)
         if filled.text("act") != "confirm":
             raise HTTPException(400)
-        visit = await site.visit(Purpose.CONFIRM, token)
+        visit = await _confirming(site, claims)
+        if visit is None:
+            return await _over(site, request, claims)
         words = site.words(request, visit)
         wording = words("confirm.consent", list=visit.list.title, newsletter=_newsletter(site))
         origin = site.origin(request, "page", "/c", wording, words.language)
@@ -94,18 +101,33 @@ def router(site: Site) -> APIRouter:
         joined = await site.transactions.write(
             lambda connection: confirm_joining(connection, claims, keys, now, origin)
         )
-        if joined in _OUTCOMES:
-            template, status = _OUTCOMES[joined]
-            return site.pages.render(template, words, status=status, visit=visit)
-        return _confirmed(site, words, visit)
+        if joined is Joined.OVER:
+            return await _over(site, request, claims)
+        if joined is Joined.REFUSED:
+            return site.pages.render("confirm_refused.html", words, status=409, visit=visit)
+        preferences = site.preferences(visit)
+        return site.pages.render("confirmed.html", words, visit=visit, preferences=preferences)
 
-    return routes
+
+async def _confirming(site: Site, claims: TokenClaims) -> Visit | None:
+    """Return who may press the button in a letter; None once there is nothing left to confirm."""
+    now = site.office.clock.now()
+
+    def find(connection: Connection) -> Visit | None:
+        if not may_confirm(connection, claims, now):
+            return None
+        return find_leaving(connection, claims)
+
+    return await site.transactions.read(find)
 
 
-async def evenly(began: float) -> None:
-    """Wait until a whole number of steps has passed since a request began."""
-    passed = time.monotonic() - began
-    await asyncio.sleep(max(1, math.ceil(passed / EVEN_SECONDS)) * EVEN_SECONDS - passed)
+async def _over(site: Site, request: Request, claims: TokenClaims) -> Response:
+    """Say that a link is used up: the same of who joined, left or was erased since."""
+    shown = await site.transactions.read(lambda connection: list_by_id(connection, claims.list_id))
+    if shown is None:
+        raise BadLink
+    words = site.pages.words(request, shown.language)
+    return site.pages.render("confirm_over.html", words, status=410, list=shown)
 
 
 def _newsletter(site: Site) -> str:
@@ -172,8 +194,3 @@ async def _write_down(site: Site, asked: JoinRequest) -> None:
         lambda connection: ask_to_join(connection, asked, keys, now, limits)
     )
     site.office.wake_letters()
-
-
-def _confirmed(site: Site, words: Words, visit: Visit) -> Response:
-    preferences = site.link(Purpose.PREFERENCES, visit)
-    return site.pages.render("confirmed.html", words, visit=visit, preferences=preferences)

@@ -1,4 +1,7 @@
-"""The rights of a reader: all that is known of them, and being forgotten (C15)."""
+"""The rights of a reader: all that is known of them, and being forgotten (C15).
+
+Both take the fresh link that a letter brings, for mail is forwarded along with its links.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,6 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from newsletter.audience.tokens import Purpose
 from newsletter.delivery.personal_data import whole_record
 from newsletter.errors import AudienceError
 from newsletter.web.forms import form_body, one_of, read_form
@@ -20,9 +22,9 @@ def router(site: Site) -> APIRouter:
     """Return the pages of this group."""
     routes = APIRouter()
 
-    @routes.get("/p/{token}/data")
+    @routes.get("/m/{token}/data")
     async def data(token: str) -> Response:
-        visit = await site.visit(Purpose.PREFERENCES, token)
+        visit = await site.managing(token)
         document = await site.transactions.read(
             lambda connection: whole_record(connection, visit.reader.id, site.office.keys)
         )
@@ -33,22 +35,23 @@ def router(site: Site) -> APIRouter:
             headers={"Content-Disposition": 'attachment; filename="my-data.json"'},
         )
 
-    @routes.get("/p/{token}/delete")
+    @routes.get("/m/{token}/delete")
     async def delete_page(request: Request, token: str) -> Response:
-        visit = await site.visit(Purpose.PREFERENCES, token)
-        return _delete_page(site, request, visit)
+        visit = await site.managing(token)
+        return _delete_page(site, request, visit, site.pages.url(f"/m/{token}"))
 
     @routes.post(
-        "/p/{token}/delete",
+        "/m/{token}/delete",
         openapi_extra=form_body(("act",), act=one_of("delete"), sure=one_of("yes")),
     )
     async def delete(request: Request, token: str) -> Response:
         filled = await read_form(request)
-        visit = await site.visit(Purpose.PREFERENCES, token)
+        visit = await site.managing(token)
         if filled.text("act") != "delete":
             raise HTTPException(400)
         if filled.text("sure") != "yes":
-            return _delete_page(site, request, visit, unsure=True)
+            here = site.pages.url(f"/m/{token}")
+            return _delete_page(site, request, visit, here, unsure=True)
         words = site.words(request, visit)
         try:
             await site.transactions.run(lambda: site.office.erase(visit.reader.id))
@@ -60,12 +63,14 @@ def router(site: Site) -> APIRouter:
     return routes
 
 
-def _delete_page(site: Site, request: Request, visit: Visit, *, unsure: bool = False) -> Response:
+def _delete_page(
+    site: Site, request: Request, visit: Visit, here: str, *, unsure: bool = False
+) -> Response:
     return site.pages.render(
         "delete.html",
         site.words(request, visit),
         status=400 if unsure else 200,
         visit=visit,
         unsure=unsure,
-        preferences=site.link(Purpose.PREFERENCES, visit),
+        here=here,
     )

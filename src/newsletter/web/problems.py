@@ -14,7 +14,7 @@ from starlette.routing import BaseRoute, Match
 
 from newsletter.errors import AudienceError, NewsletterError, TryAgainLater
 from newsletter.logs import get_logger
-from newsletter.web.site import BadLink, ReaderGone, Site
+from newsletter.web.site import BadLink, OldLink, ReaderGone, Site
 from newsletter.web.throttle import TooManyForms
 
 _TOLD = (400, 404, 405, 408, 413, 429, 500, 503)
@@ -35,6 +35,7 @@ class Problems:
         app.add_exception_handler(NewsletterError, self._ours)
         app.add_exception_handler(BadLink, self._bad_link)
         app.add_exception_handler(ReaderGone, self._gone)
+        app.add_exception_handler(OldLink, self._old_link)
 
     def page(
         self,
@@ -82,6 +83,10 @@ class Problems:
     async def _gone(self, request: Request, _error: Exception) -> Response:
         words = self._site.pages.words(request)
         return self._site.pages.render("gone.html", words, status=410)
+
+    async def _old_link(self, request: Request, _error: Exception) -> Response:
+        words = self._site.pages.words(request)
+        return self._site.pages.render("old_link.html", words, status=410)
 
     def _allowed(self, request: Request) -> str:
         """Return the methods of a page, over all its routes (RFC 9110 §15.5.6)."""

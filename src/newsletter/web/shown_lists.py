@@ -10,10 +10,8 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, select
 
 from newsletter.audience.consent import MembershipStatus
-from newsletter.audience.letters import LetterKind
-from newsletter.audience.tokens import TokenClaims
 from newsletter.logs import mask_address
-from newsletter.storage.tables import letters, lists, memberships, subscribers
+from newsletter.storage.tables import lists, memberships, subscribers
 
 _NAME = re.compile(r"[a-z0-9-]{1,64}")
 
@@ -65,6 +63,12 @@ def list_by_id(connection: Connection, list_id: int) -> ShownList | None:
     return _shown(row) if row is not None else None
 
 
+def has_other_lists(connection: Connection, list_id: int) -> bool:
+    """Return whether there is any other list, whoever is on it."""
+    query = select(lists.c.id).where(lists.c.id != list_id).limit(1)
+    return connection.execute(query).first() is not None
+
+
 def masked(address: str) -> str:
     """Return an address so that its owner knows it and nobody else; never cut at a line's end."""
     return mask_address(address).replace("…@", "…\u2060@")
@@ -78,6 +82,8 @@ class Reader:
     address: str
     language: str | None
     timezone: str | None
+    epoch: int
+    """Of the address: what links made for an earlier one may do no more."""
 
     @property
     def masked(self) -> str:
@@ -93,6 +99,7 @@ def reader_of(connection: Connection, subscriber: int) -> Reader | None:
             subscribers.c.address,
             subscribers.c.language,
             subscribers.c.timezone,
+            subscribers.c.address_epoch,
         ).where(subscribers.c.id == subscriber, subscribers.c.address != "")
     ).first()
     return Reader(*row) if row is not None else None
@@ -118,15 +125,3 @@ def last_left(connection: Connection, subscriber: int, list_id: int | None) -> d
         query = query.where(memberships.c.list_id == list_id)
     when: datetime | None = connection.execute(query).scalar()
     return when
-
-
-def letter_address(connection: Connection, claims: TokenClaims) -> str | None:
-    """Return the address that a letter about a new address went to; None once it was used."""
-    return connection.execute(
-        select(letters.c.address).where(
-            letters.c.id == claims.number,
-            letters.c.subscriber_id == claims.subscriber,
-            letters.c.kind == LetterKind.NEW_ADDRESS.value,
-            letters.c.used_at.is_(None),
-        )
-    ).scalar()

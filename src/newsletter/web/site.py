@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
-from dataclasses import dataclass
+import math
+import time
+from dataclasses import dataclass, replace
+from datetime import datetime
 
 from sqlalchemy import Connection
 from starlette.requests import Request
@@ -11,6 +15,7 @@ from starlette.responses import RedirectResponse, Response
 
 from newsletter.audience.consent import Origin
 from newsletter.audience.letters import LetterLimits
+from newsletter.audience.preferences import ask_for_link, may_manage
 from newsletter.audience.tokens import Purpose, TokenClaims
 from newsletter.web.catalogue import Words
 from newsletter.web.network import network_of, shorten_ip
@@ -21,6 +26,8 @@ from newsletter.web.throttle import Throttle
 from newsletter.web.transactions import Transactions
 
 LONGEST_TOKEN = 400
+EVEN_SECONDS = 0.1
+"""Answers about an address come at whole steps of this: time tells nothing of who reads (C11)."""
 
 
 class BadLink(Exception):  # noqa: N818 - says what it is
@@ -31,6 +38,10 @@ class ReaderGone(Exception):  # noqa: N818 - says what became of them
     """A sound link of somebody who was erased."""
 
 
+class OldLink(Exception):  # noqa: N818 - says what it is
+    """A sound link that does no more than it may: of an earlier address, or past its day."""
+
+
 @dataclass(frozen=True, slots=True)
 class Visit:
     """Who came by a personal link, and for which list."""
@@ -38,6 +49,11 @@ class Visit:
     claims: TokenClaims
     reader: Reader
     list: ShownList
+
+    @property
+    def outdated(self) -> bool:
+        """Whether the reader has another address since the mail that the link stood in."""
+        return self.claims.epoch != self.reader.epoch
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +69,9 @@ class Site:
     def letter_limits(self) -> LetterLimits:
         """How many letters a form can cause."""
         limits = self.office.settings.web.limits
-        return LetterLimits(limits.letters_per_hour, limits.letters_in_all)
+        return LetterLimits(
+            limits.letters_per_hour, limits.letters_per_window, limits.letters_window
+        )
 
     def claims(self, purpose: Purpose, token: str) -> TokenClaims:
         """Return whom a token speaks of; raises `BadLink`."""
@@ -63,15 +81,49 @@ class Site:
         return claims
 
     async def visit(self, purpose: Purpose, token: str) -> Visit:
-        """Return who came by a link; raises `BadLink` and `ReaderGone`."""
+        """Return who came by a link in mail to their address.
+
+        Raises `BadLink`, `ReaderGone`, and `OldLink` where they have another address since.
+        """
         claims = self.claims(purpose, token)
         return await self.transactions.read(lambda connection: find_visit(connection, claims))
 
-    def link(self, purpose: Purpose, visit: Visit) -> str:
-        """Return the path of another personal page of the same reader."""
-        page = {Purpose.PREFERENCES: "p", Purpose.UNSUBSCRIBE: "u"}[purpose]
-        token = self.office.signer.sign(purpose, visit.reader.id, visit.list.id)
-        return self.pages.url(f"/{page}/{token}")
+    async def managing(self, token: str) -> Visit:
+        """Return who came by a fresh link; raises `BadLink`, and `OldLink` once it is over."""
+        claims, now = self.claims(Purpose.MANAGE, token), self.office.clock.now()
+        return await self.transactions.read(
+            lambda connection: find_managing(connection, claims, now)
+        )
+
+    def zone(self, visit: Visit) -> str:
+        """Return the zone in which a reader names days."""
+        default = self.office.settings.newsletter.timezone
+        return visit.reader.timezone or visit.list.timezone or default
+
+    def preferences(self, visit: Visit) -> str:
+        """Return the path of a reader's preferences, as it stands at the foot of their mail."""
+        reader = visit.reader
+        token = self.office.signer.sign(
+            Purpose.PREFERENCES, reader.id, visit.list.id, epoch=reader.epoch
+        )
+        return self.pages.url(f"/p/{token}")
+
+    async def send_link(self, request: Request, visit: Visit) -> None:
+        """Write to a reader's own address with a link to see and change everything.
+
+        What is answered is the same whether or not a letter is sent.
+        """
+        began = time.monotonic()
+        self.count_form(request)
+        now, keys, limits = self.office.clock.now(), self.office.keys, self.letter_limits
+
+        def ask(connection: Connection) -> None:
+            reader = find_visit(connection, visit.claims).reader.id
+            ask_for_link(connection, reader, visit.list.id, keys, now=now, limits=limits)
+
+        await self.transactions.write(ask)
+        self.office.wake_letters()
+        await evenly(began)
 
     def words(self, request: Request, visit: Visit) -> Words:
         """Return the words for who came by a link: their language, else the list's (C14)."""
@@ -105,7 +157,15 @@ class Site:
 
 
 def find_visit(connection: Connection, claims: TokenClaims) -> Visit:
-    """Return who a token speaks of; raises `ReaderGone`."""
+    """Return who a token speaks of; raises `ReaderGone`, and `OldLink` for an earlier address."""
+    visit = find_leaving(connection, claims)
+    if visit.outdated:
+        raise OldLink
+    return visit
+
+
+def find_leaving(connection: Connection, claims: TokenClaims) -> Visit:
+    """Return who a token speaks of, also one of an earlier address; raises `ReaderGone`."""
     reader = reader_of(connection, claims.subscriber)
     shown = list_by_id(connection, claims.list_id)
     if reader is None or shown is None:
@@ -113,17 +173,27 @@ def find_visit(connection: Connection, claims: TokenClaims) -> Visit:
     return Visit(claims, reader, shown)
 
 
+def find_managing(connection: Connection, claims: TokenClaims, now: datetime) -> Visit:
+    """Return who came by a fresh link; raises `OldLink` once it is over, and for who is gone."""
+    if not may_manage(connection, claims, now, to_act=False):
+        raise OldLink
+    return find_leaving(connection, claims)
+
+
 def find_returning(connection: Connection, claims: TokenClaims) -> Visit:
     """Return who undoes a leaving; raises `ReaderGone`.
 
     A leaving of everything names no list: the page is then shown for one of theirs.
     """
-    reader = reader_of(connection, claims.subscriber)
     number = claims.list_id or next(iter(statuses_of(connection, claims.subscriber)), 0)
-    shown = list_by_id(connection, number)
-    if reader is None or shown is None:
-        raise ReaderGone
-    return Visit(claims, reader, shown)
+    visit = find_leaving(connection, replace(claims, list_id=number))
+    return replace(visit, claims=claims)
+
+
+async def evenly(began: float) -> None:
+    """Wait until a whole number of steps has passed since a request began."""
+    passed = time.monotonic() - began
+    await asyncio.sleep(max(1, math.ceil(passed / EVEN_SECONDS)) * EVEN_SECONDS - passed)
 
 
 def client_ip(request: Request) -> str | None:

@@ -3,44 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from sqlalchemy import insert, select
 from tests.builders import KEYS, Stage
+from tests.fakes.provider import ScriptedProvider
 
 from newsletter.audience.address import parse_address
 from newsletter.audience.consent import MembershipStatus, Origin
-from newsletter.audience.eligibility import freeze_selection
+from newsletter.audience.eligibility import Recipient, freeze_selection
 from newsletter.audience.letters import LetterLimits
+from newsletter.audience.links import personal_links
 from newsletter.audience.lists import create_list
 from newsletter.audience.preferences import (
     Details,
     Preferences,
+    ask_for_link,
     ask_to_change_address,
     change_details,
     choose_lists,
     confirm_new_address,
     end_pause,
+    may_manage,
     pause,
     preferences_of,
 )
-from newsletter.audience.subscribers import find_subscriber
+from newsletter.audience.subscribers import find_subscriber, make_pending, make_subscriber
 from newsletter.audience.suppressions import SuppressionReason, add_suppression
-from newsletter.audience.tokens import TokenClaims
+from newsletter.audience.tokens import Purpose, TokenClaims, TokenSigner
 from newsletter.clock import SettableClock
 from newsletter.errors import AudienceError
-from newsletter.storage.tables import letters, memberships
+from newsletter.rendering.content import ListIdentity
+from newsletter.storage.tables import letters, memberships, subscribers
 
 PAGE = Origin("preferences", source="/p")
 READER = "reader1@example.org"
 NEW = parse_address("new@example.net")
 
 
-@pytest.fixture
-def stage(tmp_path: Path, clock: SettableClock) -> Iterator[Stage]:
-    made = Stage(tmp_path, clock, readers=2)
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
+def stage(request: pytest.FixtureRequest, tmp_path: Path, clock: SettableClock) -> Iterator[Stage]:
+    url = "sqlite:///ledger.db"
+    if request.param == "postgresql":
+        url = request.getfixturevalue("server_url")
+    made = Stage(tmp_path, clock, readers=2, url=url)
     yield made
     made.database.close()
 
@@ -235,3 +244,152 @@ def test_the_link_for_a_new_address_is_over_after_seven_days(stage: Stage) -> No
     stage.clock.advance(timedelta(days=7))
 
     assert press(stage, letter) is False
+
+
+def epoch(stage: Stage) -> int:
+    with stage.database.read() as connection:
+        return int(
+            connection.execute(
+                select(subscribers.c.address_epoch).where(subscribers.c.id == 1)
+            ).scalar_one()
+        )
+
+
+def test_a_change_of_address_raises_the_epoch_and_ends_what_was_written_before(
+    stage: Stage,
+) -> None:
+    first, second = ask_for(stage, "first@example.net"), ask_for(stage, "second@example.net")[1:]
+    before = epoch(stage)
+
+    taken, late = press(stage, first[0]), press_as(stage, 1, second[0])
+
+    assert (before, taken, late) == (0, True, False)
+    assert epoch(stage) == int(stage.clock.now().timestamp())
+
+
+def test_two_changes_within_a_second_raise_the_epoch_twice(stage: Stage) -> None:
+    number = reader(stage)
+    epochs = []
+    for address in ("first@example.net", "second@example.net"):
+        with stage.database.write() as connection:
+            ask_to_change_address(
+                connection,
+                number,
+                stage.list_id,
+                parse_address(address),
+                KEYS,
+                now=stage.clock.now(),
+                limits=LetterLimits(),
+            )
+            newest = select(letters.c.id).order_by(letters.c.id.desc()).limit(1)
+            kind = letters.c.kind == "new_address"
+            letter = int(connection.execute(newest.where(kind)).scalar_one())
+        assert press_as(stage, number, letter)
+        epochs.append(epoch(stage))
+
+    assert epochs[1] == epochs[0] + 1
+
+
+def press_as(stage: Stage, number: int, letter: int) -> bool:
+    with stage.database.write() as connection:
+        claims = TokenClaims(number, stage.list_id, letter)
+        return confirm_new_address(connection, claims, KEYS, stage.clock.now())
+
+
+def test_other_changes_leave_the_epoch_alone(stage: Stage) -> None:
+    with stage.database.write() as connection:
+        change_details(connection, 1, stage.clock.now(), Details("Ada", "Europe/Paris", "fr"))
+
+    assert epoch(stage) == 0
+
+
+def ask_link(stage: Stage, number: int = 1) -> list[int]:
+    with stage.database.write() as connection:
+        ask_for_link(
+            connection, number, stage.list_id, KEYS, now=stage.clock.now(), limits=LetterLimits()
+        )
+        query = select(letters.c.id).where(letters.c.kind == "manage").order_by(letters.c.id)
+        return list(connection.execute(query).scalars())
+
+
+def manages(stage: Stage, letter: int, number: int = 1) -> bool:
+    with stage.database.write() as connection:
+        claims = TokenClaims(number, stage.list_id, letter)
+        return may_manage(connection, claims, stage.clock.now(), to_act=True)
+
+
+def test_a_fresh_link_is_of_one_reader_for_one_day(stage: Stage) -> None:
+    (letter,) = ask_link(stage)
+    at_once, of_another = manages(stage, letter), manages(stage, letter, number=2)
+    stage.clock.advance(timedelta(hours=23))
+    later = manages(stage, letter)
+    stage.clock.advance(timedelta(hours=1))
+
+    assert (at_once, of_another, later, manages(stage, letter)) == (True, False, True, False)
+
+
+def test_a_fresh_link_is_over_with_another_address(stage: Stage) -> None:
+    (letter,) = ask_link(stage)
+    (new,) = [number for number in ask_for(stage) if number != letter]
+    press(stage, new)
+
+    assert not manages(stage, letter)
+    assert len(ask_link(stage)) == 2, "what waits for the old address does not stand in the way"
+
+
+def test_a_suppressed_reader_gets_no_fresh_link(stage: Stage) -> None:
+    with stage.database.write() as connection:
+        add_suppression(
+            connection,
+            KEYS,
+            parse_address(READER),
+            SuppressionReason.COMPLAINT,
+            stage.clock.now(),
+            actor="test",
+        )
+
+    assert ask_link(stage) == []
+
+
+def test_who_only_asked_to_join_with_an_address_does_not_have_it(stage: Stage) -> None:
+    with stage.database.write() as connection:
+        now = stage.clock.now()
+        stranger = make_subscriber(connection, NEW, now)
+        make_pending(connection, stage.list_id, stranger, now)
+    number = reader(stage)
+    (letter,) = ask_for(stage)
+
+    assert press_as(stage, number, letter)
+    with stage.database.read() as connection:
+        found = find_subscriber(connection, NEW)
+        gone = connection.execute(
+            select(memberships.c.status).where(memberships.c.subscriber_id == stranger)
+        ).all()
+    assert (found.id, gone) == (number, [])
+
+
+def test_links_in_the_next_campaign_are_of_the_new_address(stage: Stage) -> None:
+    (letter,) = ask_for(stage)
+    press(stage, letter)
+    provider = ScriptedProvider()
+
+    def links(identity: ListIdentity, recipient: Recipient) -> dict[str, str]:
+        return personal_links(
+            TokenSigner(KEYS),
+            identity.base_url,
+            recipient.subscriber,
+            stage.list_id,
+            recipient.epoch,
+        )
+
+    replace(stage.sender(provider), links=links).run(stage.freeze())
+
+    tokens = {
+        envelope.address: envelope.values["preferences_url"].rpartition("/")[2]
+        for envelope in provider.handed
+    }
+    read = TokenSigner(KEYS).read
+    assert {to: read(Purpose.PREFERENCES, token) for to, token in tokens.items()} == {
+        "new@example.net": TokenClaims(1, stage.list_id, epoch=epoch(stage)),
+        "reader2@example.org": TokenClaims(2, stage.list_id),
+    }

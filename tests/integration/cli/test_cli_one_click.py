@@ -145,24 +145,21 @@ def test_a_page_behind_a_personal_link_is_kept_and_passed_on_by_nobody(post: Pos
     assert "set-cookie" not in page.headers
 
 
-def test_a_post_without_the_one_field_is_refused_and_changes_nothing(post: Post) -> None:
-    link = post.link_of(1)
-    wrong: list[tuple[str, ...]] = [
-        ("--data-raw", ""),
-        ("--data-raw", "List-Unsubscribe=Two-Clicks"),
-        ("--data-raw", "list-unsubscribe=one-click"),
-        ("--data-raw", f"{ONE_CLICK}&{ONE_CLICK}"),
-        ("--data-raw", ONE_CLICK, "--header", "Content-Type: text/plain"),
-        ("--data-raw", '{"List-Unsubscribe": "One-Click"}', "--header", JSON),
-        ("--form", "something=else"),
-        # The query does not stand for the body.
-        ("--request", "POST", "--get", "--data-raw", ONE_CLICK),
-    ]
+@pytest.mark.parametrize(
+    ("reader", "words"),
+    [
+        (8, ("--data-raw", "")),
+        (9, ("--data-raw", ONE_CLICK, "--header", "Content-Type: text/plain")),
+        (10, ("--data-raw", '{"List-Unsubscribe": "One-Click"}', "--header", JSON)),
+    ],
+)
+def test_a_mail_program_that_errs_about_the_body_unsubscribes_too(
+    post: Post, reader: int, words: tuple[str, ...]
+) -> None:
+    answer = post.curl(post.link_of(reader), *words)
 
-    answers = [post.curl(link, *words) for words in wrong]
-
-    assert [answer.status for answer in answers] == [400] * len(wrong)
-    assert post.stand(1) == ACTIVE
+    assert (answer.status, len(answer.body) < 100) == (200, True)
+    assert post.stand(reader) == LEFT
 
 
 def test_a_forged_or_cut_link_is_told_and_changes_nothing(post: Post) -> None:

@@ -14,7 +14,11 @@ from newsletter.audience.address import parse_address
 from newsletter.audience.consent import Origin
 from newsletter.audience.joining import JoinRequest, ask_to_join, invite_back
 from newsletter.audience.letters import LetterLimits
-from newsletter.audience.preferences import ask_to_change_address, confirm_new_address
+from newsletter.audience.preferences import (
+    ask_for_link,
+    ask_to_change_address,
+    confirm_new_address,
+)
 from newsletter.audience.subscribers import find_subscriber
 from newsletter.audience.suppressions import SuppressionReason, add_suppression
 from newsletter.audience.tokens import TokenClaims, TokenSigner
@@ -68,6 +72,18 @@ class LetterStage(Stage):
                 find_subscriber(connection, parse_address(old)).id,
                 self.list_id,
                 parse_address(new),
+                KEYS,
+                now=self.clock.now(),
+                limits=LetterLimits(),
+            )
+
+    def ask_for_link(self, address: str) -> None:
+        """Ask for the link that shows and changes everything."""
+        with self.database.write() as connection:
+            ask_for_link(
+                connection,
+                find_subscriber(connection, parse_address(address)).id,
+                self.list_id,
                 KEYS,
                 now=self.clock.now(),
                 limits=LetterLimits(),

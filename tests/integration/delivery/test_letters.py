@@ -18,6 +18,7 @@ from tests.integration.delivery.letter_stage import FORM, NEWCOMER, LetterStage
 
 from newsletter.audience.address import parse_address
 from newsletter.audience.joining import Joined, confirm_joining
+from newsletter.audience.preferences import may_manage
 from newsletter.audience.privacy import erase, forget
 from newsletter.audience.subscribers import find_subscriber, unsubscribe
 from newsletter.audience.suppressions import SuppressionReason, suppression_of
@@ -40,6 +41,7 @@ from newsletter.providers.base import (
 )
 from newsletter.providers.outbox import Outbox
 from newsletter.settings import Settings
+from newsletter.storage.tables import letters
 
 S = DeliveryState
 
@@ -161,6 +163,67 @@ def test_a_change_of_address_writes_to_the_new_one_and_then_to_the_old(
     assert "://" not in body.get_content()
 
 
+def test_who_asks_for_it_gets_a_link_to_manage_everything(
+    stage: LetterStage, outbox: Outbox
+) -> None:
+    stage.join("reader@example.org")
+    stage.ask_for_link("reader@example.org")
+
+    deliver(stage, outbox)
+
+    [message] = written(stage)
+    claims = claims_in(stage, message, Purpose.MANAGE)
+    with stage.database.read() as connection:
+        opens = may_manage(connection, claims, stage.clock.now(), to_act=False)
+    assert (message["To"], message["Subject"]) == (
+        "reader@example.org",
+        "Your link to manage Daily",
+    )
+    assert link_in(message).startswith("https://news.example.org/m/")
+    assert opens
+
+
+def test_what_was_written_before_a_change_of_address_is_not_sent_after_it(
+    stage: LetterStage, outbox: Outbox
+) -> None:
+    stage.join("old@example.org")
+    for new in ("first@example.net", "second@example.net"):
+        stage.change_address("old@example.org", new)
+    first, second = stage.rows()
+    with stage.database.write() as connection:
+        connection.execute(
+            letters.update().where(letters.c.id == second.id).values(not_before=stage.clock.now())
+        )
+    stage.ask_for_link("old@example.org")
+    assert stage.confirm_new(TokenClaims(1, stage.list_id, first.id))
+
+    deliver(stage, outbox)
+
+    assert [(kind, reason) for kind, state, reason in stage.states() if state == S.SKIPPED] == [
+        ("new_address", "answered"),
+        ("new_address", "moved"),
+        ("manage", "moved"),
+    ]
+    assert [message["To"] for message in written(stage)] == ["old@example.org"]
+
+
+def test_links_in_letters_to_a_new_address_are_of_that_address(
+    stage: LetterStage, outbox: Outbox
+) -> None:
+    stage.join("old@example.org")
+    stage.change_address("old@example.org", "new@example.net")
+    assert stage.confirm_new(TokenClaims(1, stage.list_id, stage.rows()[0].id))
+    stage.later(hours=2)
+    stage.ask("new@example.net")
+
+    deliver(stage, outbox)
+
+    [already] = [message for message in written(stage) if message["To"] == "new@example.net"]
+    claims = claims_in(stage, already, Purpose.PREFERENCES)
+    assert (claims.subscriber, claims.list_id) == (1, stage.list_id)
+    assert claims.epoch == stage.rows()[-1].address_epoch > 0
+
+
 def test_letters_are_no_campaign(stage: LetterStage, outbox: Outbox) -> None:
     stage.ask(NEWCOMER)
 
@@ -233,7 +296,8 @@ def test_who_confirmed_left_or_was_forgotten_meanwhile_gets_none(
     deliver(stage, outbox)
 
     reasons = [reason for _, state, reason in stage.states() if state == S.SKIPPED]
-    assert reasons == ["on the list", "unsubscribed", "gone"]
+    assert reasons == ["on the list", "unsubscribed"]
+    assert len(stage.rows()) == 2
     assert written(stage) == []
 
 

@@ -80,12 +80,22 @@ class RunningApp:
         return self.client.post(path, data=data, **options)
 
     def one_click(self, subscriber: int = 1) -> str:
-        """Return the path that stands in List-Unsubscribe."""
-        return f"/u/{SIGNER.sign(Purpose.UNSUBSCRIBE, subscriber, self.stage.list_id)}"
+        """Return the path that stands in List-Unsubscribe of mail to somebody's address now."""
+        return f"/u/{self._links(subscriber)[0]}"
 
     def preferences(self, subscriber: int = 1) -> str:
-        """Return the path of somebody's preferences."""
-        return f"/p/{SIGNER.sign(Purpose.PREFERENCES, subscriber, self.stage.list_id)}"
+        """Return the path of somebody's preferences in mail to their address now."""
+        return f"/p/{self._links(subscriber)[1]}"
+
+    def _links(self, subscriber: int) -> tuple[str, str]:
+        rows = self.rows(f"SELECT address_epoch FROM subscribers WHERE id = {subscriber}")
+        return SIGNER.sign_links(subscriber, self.stage.list_id, rows[0][0] if rows else 0)
+
+    def manage(self, subscriber: int = 1) -> str:
+        """Ask for a fresh link, and return the path that stands in the letter."""
+        asked = self.post(self.preferences(subscriber), {"act": "link"})
+        assert asked.status_code == 303
+        return self.letter("manage")
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         """Return what stands in the database."""
@@ -108,14 +118,19 @@ class RunningApp:
 
     def letter(self, kind: str = "confirm") -> str:
         """Return the path in the newest letter of a kind."""
-        number, subscriber, list_id = self.rows(
-            f"SELECT id, subscriber_id, list_id FROM letters WHERE kind = '{kind}' ORDER BY id DESC"
-        )[0]
+        return self.letters(kind)[-1]
+
+    def letters(self, kind: str = "confirm") -> list[str]:
+        """Return the paths in the letters of a kind, the oldest first."""
         purpose, page = {
             "confirm": (Purpose.CONFIRM, "c"),
             "new_address": (Purpose.NEW_ADDRESS, "n"),
+            "manage": (Purpose.MANAGE, "m"),
         }[kind]
-        return f"/{page}/{SIGNER.sign(purpose, subscriber, list_id, number)}"
+        rows = self.rows(
+            f"SELECT subscriber_id, list_id, id FROM letters WHERE kind = '{kind}' ORDER BY id"
+        )
+        return [f"/{page}/{SIGNER.sign(purpose, *row)}" for row in rows]
 
 
 @contextmanager

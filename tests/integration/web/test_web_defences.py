@@ -39,7 +39,8 @@ def raw(app: RunningApp, request: bytes) -> bytes:
 
 def test_every_page_has_the_headers_and_no_cookie(app: RunningApp) -> None:
     app.post(FORM, {"email": "new@example.org"})
-    personal = [app.one_click(), app.preferences(), app.preferences() + "/data", app.letter()]
+    manage = app.manage(2)
+    personal = [app.one_click(), app.preferences(), manage, manage + "/data", app.letter()]
     public = ["/", "/archive", "/archive/daily"]
     others = [FORM, FORM + "/sent", "/nope", "/u/forged"]
 
@@ -59,7 +60,10 @@ def test_every_page_has_the_headers_and_no_cookie(app: RunningApp) -> None:
 
 
 def test_pages_need_no_script_no_inline_style_and_no_other_host(app: RunningApp) -> None:
-    for path in ("/", FORM, app.one_click(), app.preferences(), app.preferences() + "/delete"):
+    manage = app.manage()
+    options = app.one_click() + "/options"
+    personal = (app.one_click(), options, app.preferences(), manage, manage + "/delete")
+    for path in ("/", FORM, *personal):
         page = app.get(path).text
         assert "<script" not in page
         assert " style=" not in page
@@ -111,9 +115,10 @@ def test_a_body_that_is_too_large_is_refused_in_every_way_it_can_come(app: Runni
 
     declared = app.client.post(FORM, content=big, headers=kind)
     chunked = app.client.post(FORM, content=pieces(), headers=kind)
-    click = app.client.post(app.one_click(), content=big, headers=kind)
+    choice = app.client.post(app.preferences(), content=big, headers=kind)
+    huge = app.client.post(app.one_click(), content=b"a" * 2_000_000, headers=kind)
 
-    for answer in (declared, chunked, click):
+    for answer in (declared, chunked, choice, huge):
         assert answer.status_code == 413
         assert "larger than any of our forms" in answer.text
         assert answer.headers["content-security-policy"] == CSP
@@ -197,7 +202,7 @@ def test_a_busy_database_is_told_with_when_to_come_back(stage: Stage) -> None:
         raise TryAgainLater("the database is busy: reader1@example.org", fix="wait")
 
     with running_app(stage, erase=busy) as app:
-        answer = app.post(app.preferences() + "/delete", {"act": "delete", "sure": "yes"})
+        answer = app.post(app.manage() + "/delete", {"act": "delete", "sure": "yes"})
 
     assert answer.status_code == 503
     assert int(answer.headers["retry-after"]) > 0
@@ -212,7 +217,7 @@ def test_an_error_of_our_own_is_a_page_and_a_line_without_names(
         raise RuntimeError("reader1@example.org")
 
     with running_app(stage, erase=broken) as app:
-        path = app.preferences() + "/delete"
+        path = app.manage() + "/delete"
         answer = app.post(path, {"act": "delete", "sure": "yes"})
 
     said = "".join(capsys.readouterr())
@@ -281,8 +286,10 @@ def test_the_description_names_every_form(app: RunningApp) -> None:
         "/n/{token}": {"act"},
         "/r/{token}": {"act"},
         "/u/{token}": {"leave", "List-Unsubscribe"},
-        "/p/{token}": {"act", "name", "timezone", "language", "list", "until", "email"},
-        "/p/{token}/delete": {"act", "sure"},
+        "/u/{token}/options": {"act", "until"},
+        "/p/{token}": {"act", "list", "until"},
+        "/m/{token}": {"act", "name", "timezone", "language", "list", "until", "email"},
+        "/m/{token}/delete": {"act", "sure"},
         "/e/{token}": {"decision"},
     }
     assert app.get("/openapi.json").status_code == 404
@@ -304,7 +311,12 @@ def test_the_pages_work_over_postgresql(
         assert app.post(undo[1], {"act": "undo"}).status_code == 200
         pause = app.post(app.preferences(4), {"act": "pause", "until": "2026-12-24"})
         assert pause.status_code == 303
-        gone = app.post(app.preferences(5) + "/delete", {"act": "delete", "sure": "yes"})
+        moving, old = app.manage(2), app.preferences(2)
+        app.post(moving, {"act": "address", "email": "moved@example.net"})
+        assert app.post(app.letter("new_address"), {"act": "confirm"}).status_code == 200
+        assert (app.get(moving).status_code, app.get(old).status_code) == (410, 410)
+        assert app.get(app.manage(2)).status_code == 200
+        gone = app.post(app.manage(5) + "/delete", {"act": "delete", "sure": "yes"})
         assert gone.status_code == 200
         states = [app.status(number) for number in (1, 2, 3, 4, 5)]
         assert states == ["unsubscribed", "unsubscribed", "active", "paused", None]

@@ -112,17 +112,22 @@ def target(
 def working_links(app: RunningApp) -> dict[str, list[str]]:
     """Return tokens of every purpose, among them some of readers who left or were erased."""
     app.post("/subscribe/daily", {"email": "asks@example.org"})
-    app.post(app.preferences(2), {"act": "address", "email": "moves@example.org"})
+    manage = [app.manage(n) for n in (2, 4, 5, 6)]
+    app.post(manage[0], {"act": "address", "email": "moves@example.org"})
     left = app.post(app.one_click(3), {"leave": "list"})
-    app.post(f"{app.preferences(4)}/delete", {"act": "delete", "sure": "yes"})
+    app.post(f"{manage[1]}/delete", {"act": "delete", "sure": "yes"})
+    moved = app.manage(7)
+    app.post(moved, {"act": "address", "email": "moved@example.org"})
+    app.post(app.letter("new_address"), {"act": "confirm"})
     back = re.search(r"/r/([\w.-]+)", left.text)
     assert back
     numbers = range(1, READERS + 1)
     return {
         "u": [app.one_click(n)[3:] for n in numbers],
         "p": [app.preferences(n)[3:] for n in numbers],
+        "m": [path[3:] for path in (*manage, moved)],
         "c": [app.letter("confirm")[3:]],
-        "n": [app.letter("new_address")[3:]],
+        "n": [path[3:] for path in app.letters("new_address")],
         "r": [back[1]],
         "e": [an_edition_that_waits(app.stage)[3:]],
         "issue": [hidden_path(KEYS, app.stage.list_id, "2026-11-24").split("/")[2]],
@@ -171,7 +176,7 @@ TYPES = {
     "/readyz": {"application/json"},
     "/static": {"text/css; charset=utf-8", "image/svg+xml"},
     "/u": {"text/html; charset=utf-8", "text/plain; charset=utf-8"},
-    "/p": {"text/html; charset=utf-8", "application/json"},
+    "/m": {"text/html; charset=utf-8", "application/json"},
 }
 HTML = {"text/html; charset=utf-8"}
 KEPT = (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from tests.builders import KEYS
@@ -24,10 +24,11 @@ def test_name_zone_language_and_lists_are_saved(app: RunningApp) -> None:
         "list": str(other),
     }
 
-    answer = app.post(app.preferences(), form)
+    manage = app.manage()
+    answer = app.post(manage, form)
 
     assert answer.status_code == 303
-    assert answer.headers["location"] == app.preferences() + "?done=saved"
+    assert answer.headers["location"] == manage + "?done=saved"
     page = app.get(answer.headers["location"])
     assert 'role="status"' in page.text
     assert 'value="Ada Example"' in page.text
@@ -55,9 +56,10 @@ def test_name_zone_language_and_lists_are_saved(app: RunningApp) -> None:
 def test_what_cannot_be_saved_is_told_beside_the_field(
     app: RunningApp, form: dict[str, str], field: str
 ) -> None:
+    manage = app.manage()
     before = app.everything()
 
-    page = app.post(app.preferences(), {"act": "save", "list": "1", **form})
+    page = app.post(manage, {"act": "save", "list": "1", **form})
 
     assert page.status_code == 400
     assert f'id="{field}-error"' in page.text
@@ -65,7 +67,7 @@ def test_what_cannot_be_saved_is_told_beside_the_field(
 
 
 def test_a_pause_begins_and_ends(app: RunningApp) -> None:
-    app.post(app.preferences(), {"act": "save", "timezone": "Asia/Tokyo", "list": "1"})
+    app.post(app.manage(), {"act": "save", "timezone": "Asia/Tokyo", "list": "1"})
 
     app.post(app.preferences(), {"act": "pause", "until": "2026-12-24"})
     assert app.status() == "paused"
@@ -91,7 +93,7 @@ def test_a_pause_needs_a_day_to_come(app: RunningApp, until: str) -> None:
 
 
 def test_an_address_changes_once_the_new_one_confirms(app: RunningApp) -> None:
-    answer = app.post(app.preferences(), {"act": "address", "email": "new@example.net"})
+    answer = app.post(app.manage(), {"act": "address", "email": "new@example.net"})
     assert answer.headers["location"].endswith("?done=address")
     assert app.rows("SELECT address FROM subscribers WHERE id = 1") == [("reader1@example.org",)]
     link = app.letter("new_address")
@@ -106,7 +108,7 @@ def test_an_address_changes_once_the_new_one_confirms(app: RunningApp) -> None:
     ]
     assert app.post(link, {"act": "confirm"}).status_code == 410
     assert app.get(link).status_code == 410
-    assert len(app.woken) == 2
+    assert len(app.woken) == 3
 
 
 def test_asking_for_a_taken_or_suppressed_address_is_answered_as_for_a_free_one(
@@ -122,19 +124,36 @@ def test_asking_for_a_taken_or_suppressed_address_is_answered_as_for_a_free_one(
             actor="test",
         )
 
+    manage = app.manage()
     answers = [
-        app.post(app.preferences(), {"act": "address", "email": email})
+        app.post(manage, {"act": "address", "email": email})
         for email in ("free@example.org", "reader2@example.org", "gone@example.org")
     ]
 
     assert len({(a.status_code, a.headers["location"], a.text) for a in answers}) == 1
-    assert len(app.rows("SELECT id FROM letters")) == 1
+    assert len(app.letters("new_address")) == 1
+
+
+def test_a_sign_up_that_was_never_confirmed_does_not_keep_an_address_from_its_owner(
+    app: RunningApp,
+) -> None:
+    app.post("/subscribe/daily", {"email": "mine@example.net"})
+    manage = app.manage()
+    app.stage.clock.advance(timedelta(hours=2))
+    app.post(manage, {"act": "address", "email": "mine@example.net"})
+
+    done = app.post(app.letter("new_address"), {"act": "confirm"})
+
+    assert done.status_code == 200
+    assert app.rows("SELECT id FROM subscribers WHERE address = 'mine@example.net'") == [(1,)]
+    assert app.status() == "active"
 
 
 def test_a_suppressed_reader_sees_why_no_mail_comes_and_cannot_tick_themselves_back(
     app: RunningApp,
 ) -> None:
     app.post(app.one_click(), {"leave": "list"})
+    manage = app.manage()
     with app.stage.database.write() as connection:
         add_suppression(
             connection,
@@ -145,7 +164,10 @@ def test_a_suppressed_reader_sees_why_no_mail_comes_and_cannot_tick_themselves_b
             actor="test",
         )
 
-    assert "reported as spam" in app.get(app.preferences()).text
+    assert "reported as spam" in app.get(manage).text
+    page = app.get(app.preferences()).text
+    assert "You get no mail at the moment" in page
+    assert "spam" not in page
     app.post(app.preferences(), {"act": "save", "list": str(app.stage.list_id)})
     assert app.status() == "unsubscribed"
 
@@ -153,7 +175,7 @@ def test_a_suppressed_reader_sees_why_no_mail_comes_and_cannot_tick_themselves_b
 def test_my_data_is_everything_and_a_file(app: RunningApp) -> None:
     app.stage.freeze()
 
-    answer = app.get(app.preferences() + "/data")
+    answer = app.get(app.manage() + "/data")
 
     assert answer.headers["content-type"] == "application/json"
     assert answer.headers["content-disposition"] == 'attachment; filename="my-data.json"'
@@ -166,7 +188,7 @@ def test_my_data_is_everything_and_a_file(app: RunningApp) -> None:
 
 
 def test_being_forgotten_takes_a_tick_and_leaves_nothing(app: RunningApp) -> None:
-    path = app.preferences() + "/delete"
+    path = app.manage() + "/delete"
     unsure = app.post(path, {"act": "delete"})
     assert unsure.status_code == 400
     assert "Tick the box first" in unsure.text
@@ -182,9 +204,11 @@ def test_being_forgotten_takes_a_tick_and_leaves_nothing(app: RunningApp) -> Non
 
 
 def test_a_post_without_a_known_act_changes_nothing(app: RunningApp) -> None:
+    manage = app.manage()
     before = app.everything()
 
     for form in ({}, {"act": "erase"}, {"act": ["save", "save"]}, {"name": "x"}):
-        assert app.post(app.preferences(), form).status_code == 400
+        for page in (manage, app.preferences()):
+            assert app.post(page, form).status_code == 400
 
     assert app.everything() == before

@@ -19,7 +19,7 @@ import httpx
 import pytest
 from tests.builders import KEYS, Stage
 from tests.fakes.provider import ScriptedProvider
-from tests.integration.web.running import RunningApp, running_app
+from tests.integration.web.running import RunningApp, running_app, some_settings
 
 from newsletter.clock import SystemClock
 from newsletter.delivery.invariants import verify_invariants
@@ -48,7 +48,8 @@ def stage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stage]:
 
 @pytest.fixture
 def app(stage: Stage) -> Iterator[RunningApp]:
-    with running_app(stage) as running:
+    limits = {"per_network": 10_000, "overall": 10_000}
+    with running_app(stage, some_settings(limits=limits)) as running:
         yield running
 
 
@@ -152,7 +153,7 @@ def test_who_leaves_by_any_page_between_freeze_and_claim_gets_nothing(app: Runni
         app.post(app.one_click(4), {"leave": "all"}),
         app.post(app.preferences(5), {"act": "save"}),
         app.post(app.preferences(6), {"act": "pause", "until": until}),
-        app.post(f"{app.preferences(7)}/delete", {"act": "delete", "sure": "yes"}),
+        app.post(f"{app.manage(7)}/delete", {"act": "delete", "sure": "yes"}),
     ]
     provider = ScriptedProvider(batch_limit=BATCH)
     stage.sender(provider).run(campaign)
@@ -175,7 +176,7 @@ def test_who_leaves_while_others_are_being_sent_to_gets_nothing(app: RunningApp)
     claimed, waiting = BATCH + 5, 2 * BATCH + 1
     clicked = [app.post(app.one_click(n), ONE_CLICK).status_code for n in (1, claimed, waiting)]
     erased = [
-        app.post(f"{app.preferences(n)}/delete", {"act": "delete", "sure": "yes"}).status_code
+        app.post(f"{app.manage(n)}/delete", {"act": "delete", "sure": "yes"}).status_code
         for n in (2, claimed + 1, waiting + 1)
     ]
     script.go.set()
@@ -269,13 +270,14 @@ def test_erasing_and_clicking_at_the_same_moment_forgets_the_reader(app: Running
 
     def erase(client: httpx.Client, reader: int) -> None:
         form = {"act": "delete", "sure": "yes"}
-        answer = client.post(f"{app.preferences(reader)}/delete", data=form)
+        answer = client.post(f"{fresh[reader]}/delete", data=form)
         statuses[answer.status_code] += 1
 
     def send() -> None:
         with suppress(TryAgainLater):
             stage.sender(provider).run(campaign)
 
+    fresh = {reader: app.manage(reader) for reader in readers}
     both = [each_by_several(app, visit, readers) for visit in (leave, erase)]
     sending = in_the_background(send)
     for join in (*both, sending):
@@ -288,3 +290,59 @@ def test_erasing_and_clicking_at_the_same_moment_forgets_the_reader(app: Running
     assert sum(stage.totals(campaign).values()) == READERS
     assert max(Counter(handed(provider)).values()) == 1
     assert broken(stage) == []
+
+
+def at_the_same_moment(app: RunningApp, path: str, form: dict[str, str]) -> Counter[int]:
+    """Send a form from all threads at once; returns how often each status was answered."""
+    statuses: Counter[int] = Counter()
+    together = threading.Barrier(THREADS)
+
+    def press() -> None:
+        with httpx.Client(base_url=app.url, timeout=PATIENCE) as client:
+            together.wait(PATIENCE)
+            statuses[client.post(path, data=form).status_code] += 1
+
+    in_the_background(*[press] * THREADS)()
+    return statuses
+
+
+def test_of_several_who_confirm_at_the_same_moment_one_does(app: RunningApp) -> None:
+    app.post("/subscribe/daily", {"email": "asks@example.org"})
+    reader = READERS + 1
+
+    statuses = at_the_same_moment(app, app.letter(), {"act": "confirm"})
+
+    granted = f"SELECT count(*) FROM consents WHERE subscriber_id = {reader} AND act = 'granted'"
+    assert statuses == {200: 1, 410: THREADS - 1}
+    assert app.status(reader) == "active"
+    assert app.rows(granted) == [(1,)]
+    assert broken(app.stage) == []
+
+
+def test_of_two_new_addresses_confirmed_at_the_same_moment_one_is_taken(app: RunningApp) -> None:
+    manage = app.manage(1)
+    new = ("first@example.net", "second@example.net")
+    for address in new:
+        app.post(manage, {"act": "address", "email": address})
+    statuses: list[int] = []
+    together = threading.Barrier(2)
+
+    def press(path: str) -> None:
+        with httpx.Client(base_url=app.url, timeout=PATIENCE) as client:
+            together.wait(PATIENCE)
+            statuses.append(client.post(path, data={"act": "confirm"}).status_code)
+
+    in_the_background(*[lambda path=path: press(path) for path in app.letters("new_address")])()
+
+    ((address, epoch),) = app.rows("SELECT address, address_epoch FROM subscribers WHERE id = 1")
+    assert sorted(statuses) == [200, 410]
+    assert address in new
+    assert epoch > 0
+    assert len(app.rows("SELECT id FROM letters WHERE kind = 'moved'")) == 1
+
+
+def test_fresh_links_asked_for_at_the_same_moment_are_one_letter(app: RunningApp) -> None:
+    statuses = at_the_same_moment(app, app.preferences(2), {"act": "link"})
+
+    assert statuses == {303: THREADS}
+    assert len(app.letters("manage")) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import stat
 from pathlib import Path
@@ -12,7 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from itsdangerous import URLSafeSerializer
 
-from newsletter.audience.address import _PLAIN, AddressRefused, parse_address
+from newsletter.audience.address import _PLAIN, Address, AddressRefused, parse_address
 from newsletter.audience.keys import Keys, create_keys, load_keys, rotate_signing_key
 from newsletter.audience.spreadsheets import spreadsheet_safe
 from newsletter.audience.tokens import Purpose, TokenClaims, TokenSigner
@@ -184,10 +185,71 @@ def test_links_signed_as_they_were_once_still_lead_somewhere(key_file: Path) -> 
 def test_both_links_of_a_message_are_what_each_purpose_would_sign(key_file: Path) -> None:
     signer = TokenSigner(load_keys(key_file))
 
-    assert signer.sign_links(12, 3) == (
-        signer.sign(Purpose.UNSUBSCRIBE, 12, 3),
-        signer.sign(Purpose.PREFERENCES, 12, 3),
-    )
+    for epoch in (0, 1, 400):
+        assert signer.sign_links(12, 3, epoch) == (
+            signer.sign(Purpose.UNSUBSCRIBE, 12, 3, epoch=epoch),
+            signer.sign(Purpose.PREFERENCES, 12, 3, epoch=epoch),
+        )
+
+
+def test_a_link_to_the_first_address_is_what_it_was_before_links_named_epochs(
+    key_file: Path,
+) -> None:
+    signer = TokenSigner(load_keys(key_file))
+    payload = base64.urlsafe_b64encode(b"[12,3]").rstrip(b"=").decode()
+
+    assert signer.sign_links(12, 3, 0)[0].partition(".")[0] == payload
+    assert signer.read(Purpose.UNSUBSCRIBE, signer.sign_links(12, 3, 0)[0]) == TokenClaims(12, 3)
+
+
+def test_a_link_names_the_epoch_of_the_address_it_was_sent_to(key_file: Path) -> None:
+    signer = TokenSigner(load_keys(key_file))
+
+    link, undo = signer.sign_links(12, 3, 2)[1], signer.sign(Purpose.RETURN, 12, 3, 99, 2)
+
+    assert signer.read(Purpose.PREFERENCES, link) == TokenClaims(12, 3, epoch=2)
+    assert signer.read(Purpose.RETURN, undo) == TokenClaims(12, 3, 99, 2)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("ada@example.org", "Ada+news@Example.org"),
+        ("ada@example.org", "ada+a+b@example.org"),
+        ("ada@example.org", "ada+@example.org"),
+        ("a.da@gmail.com", "ADA+x@googlemail.com"),
+        ("ada@gmail.com", "a.d.a@gmail.com"),
+        ("jörg@bücher.example", "JÖRG+x@xn--bcher-kva.example"),
+        ("ｊｏe@bücher.example", "joe@bücher.example"),
+    ],
+)
+def test_two_addresses_of_one_mailbox_are_counted_together(first: str, second: str) -> None:
+    assert parse_address(first).mailbox == parse_address(second).mailbox
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("a.da@example.org", "ada@example.org"),
+        ("ada-x@example.org", "ada@example.org"),
+        ("+a@example.org", "+b@example.org"),
+        ("ada@gmail.com", "ada@example.org"),
+        ("ada@mail.gmail.com", "ada@gmail.com"),
+        ("a.da@notgmail.com", "ada@notgmail.com"),
+    ],
+)
+def test_addresses_that_may_be_two_mailboxes_are_counted_apart(first: str, second: str) -> None:
+    assert parse_address(first).mailbox != parse_address(second).mailbox
+
+
+@given(st.from_regex(r"[a-z.+]{0,12}[a-z][a-z+]{0,3}", fullmatch=True))
+def test_a_mailbox_is_its_own_mailbox(local: str) -> None:
+    for domain in ("gmail.com", "example.org"):
+        try:
+            mailbox = parse_address(f"{local}@{domain}").mailbox
+        except AddressRefused:
+            continue
+        assert Address(mailbox, mailbox).mailbox == mailbox
 
 
 def test_a_token_can_name_the_letter_it_stands_in(key_file: Path) -> None:

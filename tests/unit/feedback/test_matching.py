@@ -288,3 +288,15 @@ def test_a_mail_with_a_signed_link_as_its_subject_is_a_wish(post: Post) -> None:
         assert forged is None
         assert preferences is None
         assert wish("unsubscribe") is None
+
+
+def test_a_wish_in_mail_to_an_earlier_address_is_still_one(post: Post) -> None:
+    with post.stage.database.write() as connection:
+        connection.execute(subscribers.update().values(address_epoch=3))
+    with post.stage.database.read() as connection:
+        for epoch in (0, 2, 3):
+            token = SIGNER.sign_links(3, post.stage.list_id, epoch)[0]
+            report = parse_bounce(plain_mail(token, sender="other@example.net"))
+            made = Matcher(KEYS, SIGNER).match_wish(connection, report.subject_token)
+            assert made is not None
+            assert made.subscriber == 3

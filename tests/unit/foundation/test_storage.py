@@ -5,7 +5,9 @@ from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import select
@@ -15,7 +17,7 @@ from newsletter.errors import ConfigurationError, StorageError, TryAgainLater
 from newsletter.storage import schema
 from newsletter.storage.audit import record_audit
 from newsletter.storage.database import Database, open_database
-from newsletter.storage.tables import audit_log, metadata
+from newsletter.storage.tables import audit_log, letters, metadata, subscribers
 
 
 @pytest.fixture
@@ -36,6 +38,44 @@ def test_the_newest_migration_is_the_head_that_the_program_asks_for() -> None:
     folder = Path(schema.__file__).parent / "migrations"
 
     assert ScriptDirectory(str(folder)).get_current_head() == schema.HEAD
+
+
+def test_an_upgrade_ends_the_links_of_addresses_that_were_left_before_it(
+    tmp_path: Path, clock: SettableClock
+) -> None:
+    old = open_database("sqlite:///old.db", root=tmp_path)
+    config = Config()
+    config.set_main_option("script_location", str(Path(schema.__file__).parent / "migrations"))
+    with old.write() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0007")
+        connection.exec_driver_sql(
+            "INSERT INTO lists (id, name, title, list_id, created_at) "
+            "VALUES (1, 'daily', 'Daily', 'daily.example.org', '2026-11-01')"
+        )
+        for number in (1, 2):
+            connection.exec_driver_sql(
+                "INSERT INTO subscribers (id, address, address_key, created_at, updated_at) VALUES "
+                f"({number}, 'r{number}@example.org', 'r{number}@example.org', '2026-11-01', "
+                "'2026-11-01')"
+            )
+            connection.exec_driver_sql(
+                "INSERT INTO letters (kind, subscriber_id, list_id, address_hash, state, "
+                "created_at, expires_at, used_at) VALUES ('new_address', "
+                f"{number}, 1, 'hash {number}', 3, '2026-11-01', '2026-11-08', "
+                f"{'NULL' if number == 1 else repr('2026-11-02')})"
+            )
+
+    schema.upgrade(old, clock)
+
+    with old.read() as connection:
+        epochs = connection.execute(
+            select(subscribers.c.id, subscribers.c.address_epoch).order_by(subscribers.c.id)
+        ).all()
+        counted = connection.execute(select(letters.c.mailbox_hash).order_by(letters.c.id))
+        assert [tuple(row) for row in epochs] == [(1, 0), (2, 1)]
+        assert list(counted.scalars()) == ["hash 1", "hash 2"]
+    old.close()
 
 
 def test_an_embedded_database_uses_wal_foreign_keys_and_full_syncs(database: Database) -> None:

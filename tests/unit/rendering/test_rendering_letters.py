@@ -32,6 +32,7 @@ VALUES = {
 BUTTONS = {
     LetterForm.CONFIRM: ACTION,
     LetterForm.NEW_ADDRESS: ACTION,
+    LetterForm.MANAGE: ACTION,
     LetterForm.ALREADY: VALUES["preferences_url"],
 }
 LANGUAGES = ("en", "de", "fr", "pt-BR", "he")
@@ -103,6 +104,26 @@ def test_a_confirmation_says_why_it_came_how_long_it_works_and_what_doing_nothin
         assert "hello@news.example.org" in words
 
 
+@pytest.mark.parametrize(
+    ("language", "once", "then"),
+    [
+        ("en", "works once, until", "The link works until mercredi 30"),
+        ("de", "geht einmal, bis", "Der Link gilt bis mercredi 30"),
+        ("fr", "sert une fois", "Le lien fonctionne jusqu’au mercredi 30"),
+    ],
+)
+def test_a_link_that_shows_everything_says_how_long_it_works_and_is_not_to_be_passed_on(
+    language: str, once: str, then: str
+) -> None:
+    confirm, manage = filled(LetterForm.CONFIRM, language), filled(LetterForm.MANAGE, language)
+
+    assert once in " ".join(confirm.text.split())
+    assert once not in " ".join(manage.text.split())
+    assert then in " ".join(manage.text.split())
+    assert then in " ".join(manage.html.split())
+    assert re.search(r"forward|leiten Sie|transférez", manage.text)
+
+
 def test_who_was_moved_learns_where_to_and_whom_to_write_to() -> None:
     moved = filled(LetterForm.MOVED)
 
@@ -169,6 +190,7 @@ def test_the_content_is_the_same_for_all_and_each_time() -> None:
     assert fields == {
         LetterForm.CONFIRM: {"action_url", "link_until"},
         LetterForm.NEW_ADDRESS: {"action_url", "link_until"},
+        LetterForm.MANAGE: {"action_url", "link_until"},
         LetterForm.ALREADY: {"preferences_url", "unsubscribe_url"},
         LetterForm.MOVED: {"new_address"},
     }
