@@ -95,7 +95,9 @@ def claim_alert(connection: Connection, now: datetime) -> ClaimedAlert | None:
         .where(alerts.c.id == row.id)
         .values(tries=row.tries + 1, next_try=now + LEASE)
     )
-    notice = Notice(row.id, row.kind, row.subject, row.body, row.campaign_id, row.at)
+    notice = Notice(
+        row.id, row.kind, row.subject, row.body, row.campaign_id, row.at, row.edition_id
+    )
     return ClaimedAlert(notice, row.tries + 1, _told(_ways(row.ways)))
 
 

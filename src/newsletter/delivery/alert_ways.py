@@ -50,6 +50,7 @@ class Notice:
     body: str
     campaign: int | None
     at: datetime
+    edition: int | None = None
 
     def to_json(self, newsletter: str) -> bytes:
         """Return what a webhook and a command get; it may come twice with the same `alert`."""

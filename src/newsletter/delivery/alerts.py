@@ -71,6 +71,7 @@ class Alert:
     subject: str
     body: str
     campaign: int | None = None
+    edition: int | None = None
 
 
 def raise_alert(connection: Connection, alert: Alert, at: datetime) -> bool:
@@ -87,6 +88,7 @@ def raise_alert(connection: Connection, alert: Alert, at: datetime) -> bool:
             subject=" ".join(mask_addresses(alert.subject).split())[:LONGEST_SUBJECT],
             body=mask_addresses(alert.body)[:LONGEST_BODY],
             campaign_id=alert.campaign,
+            edition_id=alert.edition,
             at=at,
         )
         .on_conflict_do_nothing()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from newsletter.audience.tokens import Purpose, TokenSigner
+from newsletter.audience.tokens import TokenSigner
 from newsletter.clock import Clock
 from newsletter.delivery.alert_ways import Notice
 from newsletter.delivery.alerts import AlertKind
@@ -18,11 +18,19 @@ from newsletter.delivery.preparing import Prepared
 from newsletter.delivery.proofs import render_proof
 from newsletter.delivery.rounds import LOOK_SECONDS, Rounds
 from newsletter.errors import NewsletterError
-from newsletter.logs import get_logger, place_of
+from newsletter.logs import get_logger, trace_of
 from newsletter.rendering.content import EmailContent
 from newsletter.rendering.merge import Merged
 from newsletter.rendering.operator_mails import render_question, render_summary
-from newsletter.schedule.proof_mail import Asker, edition_behind, look_at_question, revision_number
+from newsletter.schedule.editions import get_edition
+from newsletter.schedule.proof_mail import (
+    Asker,
+    already_raised,
+    ask_key,
+    asking,
+    edition_path,
+    look_at_question,
+)
 from newsletter.schedule.summary_telling import SummaryTeller
 from newsletter.settings import Settings
 from newsletter.storage.database import Database
@@ -58,8 +66,8 @@ class OperatorMails:
         except NewsletterError as error:
             log.warning("operator_mail_plain", alert=notice.alert, problem=type(error).__name__)
         except Exception as error:  # noqa: BLE001 - the question must reach somebody
-            problem, place = type(error).__name__, place_of(error)
-            log.error("operator_mail_plain", alert=notice.alert, problem=problem, at=place)  # noqa: TRY400
+            problem, trace = type(error).__name__, trace_of(error)
+            log.error("operator_mail_plain", alert=notice.alert, problem=problem, trace=trace)  # noqa: TRY400
         return None
 
     def _content_of(self, notice: Notice) -> EmailContent | None:
@@ -68,29 +76,18 @@ class OperatorMails:
             return render_summary(notice.subject, notice.body, newsletter=name)
         if notice.kind != AlertKind.EDITION_ASKED.value:
             return None
-        url = self._link_in(notice.body)
-        if url is None:
-            return None
-        prepared = self._digest_behind(url)
-        digest = self._as_read(prepared) if prepared is not None else None
-        return render_question(notice.subject, notice.body, url=url, digest=digest, newsletter=name)
-
-    def _link_in(self, body: str) -> str | None:
-        start = f"{self._settings.newsletter.base_url}/e/"
-        paragraphs = (part.strip() for part in body.split("\n\n"))
-        return next((part for part in paragraphs if part.startswith(start)), None)
-
-    def _digest_behind(self, url: str) -> Prepared | None:
-        """Return the digest that a link is for, unless its file or the edition has moved on."""
-        claims = self._signer().read(Purpose.EDITION, url.rpartition("/")[2])
-        if claims is None:
+        if notice.edition is None:
             return None
         with self._database.read() as connection:
-            edition = edition_behind(connection, claims)
-            if edition is None or revision_number(edition) != claims.number:
-                return None
-            now = self._clock.now()
-            return look_at_question(connection, edition, self._settings, now).prepared
+            edition = get_edition(connection, notice.edition)
+            if not already_raised(connection, [ask_key(edition)], alert=notice.alert):
+                return None  # another revision was asked about since
+            question = look_at_question(connection, edition, self._settings, self._clock.now())
+        url = self._settings.newsletter.base_url + edition_path(self._signer(), edition)
+        digest = self._as_read(question.prepared) if question.prepared is not None else None
+        # Made anew from the edition: the alert's own words were masked and cut for every way.
+        asked = asking(question, url=url, mailed=True)
+        return render_question(asked.subject, asked.body, url=url, digest=digest, newsletter=name)
 
     def _as_read(self, prepared: Prepared) -> Merged:
         proof = render_proof(prepared, name="", at=self._clock.now())

@@ -143,6 +143,7 @@ def asking(question: Question, *, url: str, mailed: bool) -> Alert:
         key=ask_key(edition),
         subject=f"To approve: {question.title} to {question.list.title}, {local:%d %b %H:%M}",
         body="\n\n".join(paragraphs) + "\n",
+        edition=edition.id,
     )
 
 
@@ -229,10 +230,14 @@ class Asker:
         return asked
 
 
-def already_raised(connection: Connection, keys: list[str]) -> set[str]:
-    """Return those of the keys that an alert was raised with."""
-    found = connection.execute(select(alerts.c.key).where(alerts.c.key.in_(keys)))
-    return set(found.scalars())
+def already_raised(
+    connection: Connection, keys: list[str], *, alert: int | None = None
+) -> set[str]:
+    """Return those of the keys that an alert was raised with; `alert`: this one alone."""
+    found = select(alerts.c.key).where(alerts.c.key.in_(keys))
+    if alert is not None:
+        found = found.where(alerts.c.id == alert)
+    return set(connection.execute(found).scalars())
 
 
 def _prepared(

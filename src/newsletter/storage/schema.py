@@ -18,7 +18,7 @@ from newsletter.storage.copies import CopyMark
 from newsletter.storage.database import Database
 from newsletter.storage.tables import installation
 
-HEAD = "0009"
+HEAD = "0010"
 """The newest revision in `migrations/versions`; a test holds the two together."""
 
 _WITHOUT_MARK = (None, "0001")

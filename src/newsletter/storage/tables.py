@@ -382,6 +382,7 @@ alerts = Table(
     Column("next_try", Instant),
     # By which ways it was told, and what went wrong with the others.
     Column("ways", JSON),
+    Column("edition_id", Integer),
     _partial("ix_alerts_untold", "told_at IS NULL", "id"),
 )
 

@@ -8,6 +8,7 @@ from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 from tests.fakes.provider import ScriptedProvider
 from tests.fakes.smtp_sending import a_provider as smtp_provider
 from tests.fakes.smtp_server import SmtpServer
@@ -21,6 +22,7 @@ from newsletter.providers.base import Envelope, OutcomeKind, Unavailable
 from newsletter.schedule.model import EditionStatus
 from newsletter.schedule.operator_mail import OperatorMails
 from newsletter.schedule.proof_mail import revision_number
+from newsletter.storage.tables import alerts
 
 SERVER = pytest.param(
     "server", marks=[pytest.mark.slow, pytest.mark.filterwarnings("ignore::UserWarning")]
@@ -88,6 +90,22 @@ def test_links_to_leave_in_the_proof_belong_to_nobody(stage: OperatorStage) -> N
     assert re.findall(r"/[up]/[^\s\"<#]+", part(mail, "html")) == ["/p/test", "/u/test"]
     assert not [name for name in mail if name.lower().startswith("list-")]
     assert mail["Auto-Submitted"] == "auto-generated"
+
+
+def test_the_mail_is_made_of_the_edition_whatever_became_of_the_alerts_words(
+    stage: OperatorStage,
+) -> None:
+    stage.asker().send_proof(stage.hold())
+    with stage.database.write() as connection:
+        connection.execute(update(alerts).values(body="cut off"))
+
+    stage.post(mail_to=[OPS]).tell()
+
+    (mail,) = stage.mails()
+    text = part(mail, "plain")
+    assert "Subject: Ferries for everybody" in text
+    assert "https://news.example.org/e/" in text
+    assert "cut off" not in text
 
 
 def test_each_revision_is_asked_about_once(stage: OperatorStage) -> None:
