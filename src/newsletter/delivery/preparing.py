@@ -189,7 +189,8 @@ def refuse_unready(prepared: Prepared) -> EmailContent:
         raise prepared.fault
     if errors or prepared.content is None:
         first = errors[0]
-        more = f" (and {len(errors) - 1} more errors)" if len(errors) > 1 else ""
+        rest = len(errors) - 1
+        more = f" (and {rest} more {'error' if rest == 1 else 'errors'})" if rest else ""
         place = f"{first.place}: " if first.place else ""
         why = f". {first.why.rstrip('.')}" if first.why else ""
         raise DeliveryError(

@@ -1,178 +1,156 @@
-"""Reads who and when from a byline, and days from words in several languages.
+"""Reads who and when from a byline: an author only where one is named, and better none than a
+wrong one.
 
-It guesses no day: a date of numbers only that could be two days is refused with both readings.
+What a date looks like is `dates`' matter.
 """
 
 from __future__ import annotations
 
 import re
-import unicodedata
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import date
 
-from newsletter.digest.findings import Findings, excerpt
-from newsletter.digest.model import Byline, Emphasis, Inline, Strong, Text, plain_text
-
-_MONTHS_BY_LANGUAGE = {
-    "en": "january february march april may june july august september october november december",
-    "de": "januar februar marz april mai juni juli august september oktober november dezember",
-    "fr": "janvier fevrier mars avril mai juin juillet aout septembre octobre novembre decembre",
-    "es": "enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre"
-    " diciembre",
-    "pt": "janeiro fevereiro marco abril maio junho julho agosto setembro outubro novembro"
-    " dezembro",
-    "it": "gennaio febbraio marzo aprile maggio giugno luglio agosto settembre ottobre novembre"
-    " dicembre",
-}
-_ABBREVIATIONS = {
-    1: "jan janv jaen janner ene gen",
-    2: "feb febr fev fevr",
-    3: "mar mrz maerz",
-    4: "apr avr abr",
-    5: "mag mai",
-    6: "jun giu",
-    7: "jul juil lug",
-    8: "aug ago",
-    9: "sep sept set setiembre",
-    10: "oct okt out ott",
-    11: "nov",
-    12: "dec dez dic",
-}
-_WEEKDAYS_BY_LANGUAGE = {
-    "en": "monday tuesday wednesday thursday friday saturday sunday",
-    "en short": "mon tue wed thu fri sat sun",
-    "en shorter": "mon tues weds thur fri sat sun",
-    "en other": "mon tue wed thurs fri sat sun",
-    "de": "montag dienstag mittwoch donnerstag freitag samstag sonntag",
-    "de short": "mo di mi do fr sa so",
-    "fr": "lundi mardi mercredi jeudi vendredi samedi dimanche",
-    "es": "lunes martes miercoles jueves viernes sabado domingo",
-    "pt": "segunda-feira terca-feira quarta-feira quinta-feira sexta-feira sabado domingo",
-    "it": "lunedi martedi mercoledi giovedi venerdi sabato domenica",
-}
-MONTHS: dict[str, int] = {
-    name: number
-    for names in _MONTHS_BY_LANGUAGE.values()
-    for number, name in enumerate(names.split(), start=1)
-} | {name: number for number, names in _ABBREVIATIONS.items() for name in names.split()}
-"""Month names without accents, in small letters, to their numbers."""
-WEEKDAYS: dict[str, int] = {
-    name: number
-    for names in _WEEKDAYS_BY_LANGUAGE.values()
-    for number, name in enumerate(names.split())
-}
-"""Weekday names to their numbers, Monday being 0."""
-
-_WORD = r"[^\W\d_]+"
-_WEEKDAY = re.compile(rf"(?P<weekday>{_WORD}(?:-feira)?)\.?,?\s+(?:the\s+|den\s+|le\s+)?(?=\S)")
-_YEAR_FIRST = re.compile(
-    r"([0-9]{4})([-/.])([0-9]{1,2})\2([0-9]{1,2})(?:[t ][0-9]{1,2}:[0-9:.]+\s*(?:z|[+-][0-9:]+)?)?"
+from newsletter.digest.dates import (
+    CLOCK,
+    MONTHS,
+    WEEKDAYS,
+    ZONE,
+    DateReading,
+    find_date,
+    plain,
+    read_date,
+    tell_date,
 )
-_NUMBERS = re.compile(r"([0-9]{1,2})\.?\s?[-/. ]\s?([0-9]{1,2})\.?\s?[-/. ]\s?([0-9]{4})")
-_DAY_FIRST = re.compile(
-    r"([0-9]{1,2})\s?(?:st|nd|rd|th|er|o|a|°|\.)?[\s-]+(?:(?:de|of)\s+|d['’])?"
-    rf"({_WORD})\.?,?[\s-]+(?:(?:de|del|do)\s+)?([0-9]{{4}})"
-)
-_MONTH_FIRST = re.compile(rf"({_WORD})\.?\s+([0-9]{{1,2}})(?:st|nd|rd|th|\.)?,?\s+([0-9]{{4}})")
-_YEAR_MONTH_DAY = re.compile(rf"([0-9]{{4}})[,\s-]+({_WORD})\.?[\s-]+([0-9]{{1,2}})")
+from newsletter.digest.findings import Findings
+from newsletter.digest.model import Byline, Emphasis, Inline, LineBreak, Strong, Text, plain_text
 
-_LONGEST_DATE = 60
+Settle = Callable[[DateReading], DateReading]
+"""Makes a day of a reading that leaves it open, where the digest's name says which."""
+
 _LONGEST_BYLINE = 200
-_BY = re.compile(r"(?:by|von|par|por|di)\s*:?\s+(?=\S)", re.IGNORECASE)
-_BREAKS = re.compile(r"\s*[•·|∙‧●]\s*|\s*[—–]\s*|\s+-\s+")
-_SENTENCE_END = re.compile(r"[.!?…][\"'”’)]*$")
-_HOW_TO_WRITE = "write the day as 2026-05-07 or May 7, 2026"
+_MOST_WORDS = 8
+"""Words of a name without emphasis; what is longer is a sentence."""
 
+_EMOJI = re.compile(
+    "[\u2190-\u21ff\u2300-\u23ff\u2460-\u24ff\u25a0-\u27bf\u2900-\u297f\u2b00-\u2bff\u3030\u303d"
+    "\U0001f000-\U0001faff\ufe0e\ufe0f\u200d\u20e3\U000e0020-\U000e007f]+"
+)
+_BREAKS = re.compile(
+    r"\s*[•·|¦∙‧●/]\s+|\s*[•·|¦∙‧●]\s*|\s*[—–―]\s*|\s+[-~]+\s+|[()\[\]（）【】]|;\s"
+)
+_SENTENCE_END = re.compile(r"[.!?…。！？][\"'”’)]*$")
 
-@dataclass(frozen=True, slots=True)
-class DateReading:
-    """What a text says as a date: a `day`, or the finding that says why it is none."""
+# Words that an author follows, in the languages that the emails speak.
+_BY_WORDS = "by|von|par|por|di|door|przez|autorstwa|بقلم|מאת"
+_AUTHOR_LABELS = (
+    "author|authors|written by|words|words by|text|text by|editor|edited by|compiled by|curated by"
+    "|reported by|presented by|from|autor|autorin|autoren|text von|redaktion|auteur|auteurs|texte"
+    "|redaction|autora|autores|texto|autore|autrice|testo|a cura di|tekst|redactie|redakcja"
+    "|opracowanie|الكاتب|كتبه|כתב|כתבה|文|著者|執筆|筆者"
+)
+_BY = re.compile(rf"(?:{_BY_WORDS})\s*:?\s+(?=\S)|(?:文|著)\s?[:：]\s*(?=\S)", re.IGNORECASE)
+_BY_INSIDE = re.compile(rf"(?:^|\s)(?:{_BY_WORDS})\s*:?\s+(?=\S)", re.IGNORECASE)
+_LABELLED = re.compile(rf"(?:{_AUTHOR_LABELS})\s?[:：]\s*(?=\S)", re.IGNORECASE)
+_WRITTEN_BY = re.compile(
+    r"(?:written|edited|compiled|curated|reported|presented|published|posted|brought to you"
+    r"|geschrieben|verfasst|zusammengestellt|publie|ecrit|redige|escrito|publicado|scritto"
+    r"|pubblicato|geschreven|gepubliceerd|samengesteld|opublikowano|opublikowane)$"
+)
+"""What may stand before 'by' so that the author follows; behind other words it is a tool."""
 
-    day: date | None
-    code: str = ""
-    problem: str = ""
-    weekday_differs: bool = False
-
-
-def read_date(text: str) -> DateReading | None:
-    """Read a text that is wholly a date; None when it does not look like one at all.
-
-    Year first, or the month in words (English, German, French, Spanish, Portuguese, Italian),
-    with or without a weekday. Days that do not exist and ambiguous numbers are readings
-    without a day.
-    """
-    text = text.strip()
-    if len(text) > _LONGEST_DATE or not any(c.isdigit() for c in text):
-        return None
-    plain = _plain(text)
-    weekday: int | None = None
-    if (match := _WEEKDAY.match(plain)) and match["weekday"] in WEEKDAYS:
-        weekday = WEEKDAYS[match["weekday"]]
-        plain = plain[match.end() :]
-    reading = _day(plain, text)
-    if reading is None or reading.day is None or weekday is None:
-        return reading
-    return DateReading(reading.day, weekday_differs=reading.day.weekday() != weekday)
-
-
-def _plain(text: str) -> str:
-    decomposed = unicodedata.normalize("NFKD", text.casefold())
-    return " ".join("".join(c for c in decomposed if not unicodedata.combining(c)).split())
-
-
-def _day(plain: str, shown: str) -> DateReading | None:
-    if match := _YEAR_FIRST.fullmatch(plain):
-        return _checked(int(match[1]), int(match[3]), int(match[4]), shown)
-    if match := _NUMBERS.fullmatch(plain):
-        return _from_numbers(int(match[1]), int(match[2]), int(match[3]), shown)
-    if (match := _DAY_FIRST.fullmatch(plain)) and match[2] in MONTHS:
-        return _checked(int(match[3]), MONTHS[match[2]], int(match[1]), shown)
-    if (match := _MONTH_FIRST.fullmatch(plain)) and match[1] in MONTHS:
-        return _checked(int(match[3]), MONTHS[match[1]], int(match[2]), shown)
-    if (match := _YEAR_MONTH_DAY.fullmatch(plain)) and match[2] in MONTHS:
-        return _checked(int(match[1]), MONTHS[match[2]], int(match[3]), shown)
-    return None
-
-
-def _checked(year: int, month: int, day: int, shown: str) -> DateReading:
-    try:
-        return DateReading(date(year, month, day))
-    except ValueError:
-        return DateReading(None, "unreadable-date", f"'{excerpt(shown)}' is no day of the calendar")
-
-
-def _from_numbers(first: int, second: int, year: int, shown: str) -> DateReading:
-    readings = {_checked(year, second, first, shown).day, _checked(year, first, second, shown).day}
-    days = sorted(day for day in readings if day is not None)
-    if len(days) == 2:
-        return DateReading(
-            None,
-            "ambiguous-date",
-            f"'{excerpt(shown)}' could be {days[0]} or {days[1]}",
-        )
-    if not days:
-        return _checked(year, 13, 1, shown)
-    return DateReading(days[0])
-
-
-def tell_date(reading: DateReading, findings: Findings, line: int | None) -> None:
-    """Add what is wrong with a date to the findings."""
-    if reading.day is None:
-        findings.add(reading.code, reading.problem, _HOW_TO_WRITE, line)
-    elif reading.weekday_differs:
-        findings.add(
-            "weekday-mismatch",
-            f"{reading.day} is a {_english_weekday(reading.day)}, not the weekday named beside it",
-            "correct the weekday or the date",
-            line,
-        )
-
-
-def _english_weekday(day: date) -> str:
-    return _WEEKDAYS_BY_LANGUAGE["en"].split()[day.weekday()].title()
-
-
-# ---------------------------------------------------------------- the byline
+# Words of what a byline says beside the author, as `dates.plain` writes them.
+_LABELS = frozenset(
+    word
+    for words in (
+        "updated update published publish posted post date dated edition issue issued no nr number"
+        " vol volume generated generator created creation written compiled curated edited sent"
+        " released release prepared read reading time times min mins minute minutes hour hours"
+        " second seconds episode ep part week weekly day daily today yesterday version draft status"
+        " category topic topics tags tag language location stories story sources articles items"
+        " words subscribe share view online browser web last modified by at on for of the a an and"
+        " is was with powered about total powered morning evening afternoon noon midnight good"
+        " hello hi welcome automatically automated newsletter",
+        "aktualisiert aktualisierung stand veroffentlicht erschienen datum ausgabe nummer erstellt"
+        " generiert lesezeit lesedauer minuten minute woche tag heute vom am um uhr der die das den"
+        " fur guten morgen zuletzt geandert automatisch folge teil",
+        "mis mise a jour publie publication paru edition numero genere cree creation lecture temps"
+        " minutes semaine aujourd'hui le la les du de des en pour bonjour",
+        "actualizado actualizacion publicado publicacion fecha edicion numero generado creado"
+        " lectura tiempo minutos semana hoy el la los del de para buenos dias",
+        "aggiornato aggiornamento pubblicato pubblicazione data edizione numero generato creato"
+        " lettura tempo minuti settimana oggi il lo la del di per buongiorno",
+        "atualizado atualizacao publicado publicacao data edicao numero gerado criado leitura tempo"
+        " minutos semana hoje o os do da para bom dia",
+        "bijgewerkt gepubliceerd datum editie uitgave nummer gegenereerd gemaakt leestijd minuten"
+        " week vandaag de het een op van voor goedemorgen laatst",
+        "aktualizacja zaktualizowano opublikowano opublikowane data wydanie numer wygenerowano"
+        " utworzono czas czytania minut minuty tydzien dzis dzisiaj z dnia dla",
+        "تحديث آخر محدث نشر تاريخ التاريخ العدد عدد الاصدار الإصدار اصدار إصدار قراءة القراءة وقت"
+        " دقيقة دقائق اليوم في من",
+        "עודכן עדכון פורסם תאריך גיליון מהדורה נוצר קריאה זמן דקות דקה היום מספר אחרון",
+        "更新 更新日 最終更新 公開 公開日 日付 発行 発行日 配信 配信日 号 版 生成 作成 作成日"
+        " 読了 分 約 月 火 水 木 金 土 日 月曜 火曜 水曜 木曜 金曜 土曜 日曜"
+        " 月曜日 火曜日 水曜日 木曜日 金曜日 土曜日 日曜日",
+    )
+    for word in (plain(word) for word in words.split())
+)
+_FUNCTION_WORDS = frozenset(
+    [
+        "by",
+        "at",
+        "on",
+        "for",
+        "of",
+        "the",
+        "a",
+        "an",
+        "and",
+        "in",
+        "to",
+        "le",
+        "la",
+        "el",
+        "il",
+        "em",
+        "am",
+        "um",
+        "op",
+        "w",
+        "z",
+        "dnia",
+        "vom",
+        "den",
+        "der",
+        "die",
+        "das",
+        "de",
+        "del",
+        "di",
+        "du",
+        "da",
+        "do",
+        "as",
+        "om",
+        "o",
+        "von",
+        "par",
+        "por",
+        "door",
+        "przez",
+        "from",
+    ]
+)
+_TIME = re.compile(
+    rf"(?<![\w:])(?:{CLOCK})(?:\s?\(?(?:{ZONE})(?!\w)\)?)?|(?<![\w'])(?:{ZONE})(?!\w)"
+)
+_COUNTED = re.compile(
+    r"(?:#|\b(?:no|nr|vol|num|n|issue|edition|volume|numero|numer|ausgabe|nummer|editie|wydanie"
+    r"|edicion|edizione|edicao|episode|week|woche)\.?\s?[#°º:]?\s?)\s?[0-9ivxlc]+\b"
+    r"|第\s?[0-9]+\s?[号回版]|[0-9]+\s?[号版分]"
+    r"|\b[0-9]+\s?-?\s?(?:min|minute|minuten|minuti|minutos|minut|minuty|دقيقة|دقائق|דקות)"
+)
+_ADDRESS = re.compile(r"<[^<>]{0,200}>|[^\s<>]{1,64}@[^\s<>]{1,200}\.[a-z]{2,20}", re.IGNORECASE)
+_LINKED = re.compile(r"https?://|www\.|\w@\w")
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,13 +162,16 @@ class _Parts:
     """The date stands by itself, or apart from the author by a mark."""
 
 
-def read_byline(inlines: tuple[Inline, ...], line: int, findings: Findings) -> Byline | None:
+def read_byline(
+    inlines: tuple[Inline, ...], line: int, findings: Findings, *, settle: Settle | None = None
+) -> Byline | None:
     """Read the paragraph below the title as a byline; None when it is ordinary text.
 
-    A byline is short, and wholly emphasised, or starts with "By", or is a date by itself or
-    apart from a name by a dash, a bullet, a bar or a comma.
+    A byline is short. It names its author behind "By", or a date by itself or apart from other
+    words by a dash, a bullet, a bar, a comma or brackets; or it is emphasised and holds a date.
+    `settle` may make a day of a reading that leaves it open.
     """
-    text = " ".join(plain_text(inlines).split())
+    text = _text_of(inlines)
     if not text or len(text) > _LONGEST_BYLINE:
         return None
     parts = _split(text)
@@ -198,19 +179,49 @@ def read_byline(inlines: tuple[Inline, ...], line: int, findings: Findings) -> B
         return None
     day = None
     if parts.date is not None:
-        tell_date(parts.date, findings, line)
-        day = parts.date.day
-    return Byline(parts.author, day, text, line)
+        reading = settle(parts.date) if settle else parts.date
+        tell_date(reading, findings, line)
+        day = reading.day
+    return Byline(parts.author, day, " ".join(plain_text(inlines).split()), line)
+
+
+def looks_like_byline(text: str) -> bool:
+    """Tell whether Markdown without its marks says who wrote it and when, and nothing else."""
+    if not text or len(text) > _LONGEST_BYLINE:
+        return False
+    parts = _split(text)
+    return parts.date is not None and _is_byline(text, parts, emphasised=False)
+
+
+def _text_of(inlines: Sequence[Inline]) -> str:
+    """Return the words, with a bullet where a line ends or a bold label begins another entry."""
+    pieces: list[str] = []
+    for node in inlines:
+        if isinstance(node, LineBreak):
+            pieces.append(" • ")
+        elif (
+            isinstance(node, Strong) and pieces and plain_text((node,)).rstrip()[-1:] in (":", "：")
+        ):
+            pieces.append(" • " + plain_text((node,)))
+        elif isinstance(node, Emphasis | Strong):
+            pieces.append(_text_of(node.children))
+        else:
+            pieces.append(plain_text((node,)))
+    return " ".join("".join(pieces).split())
+
+
+def _ends_label(words: str) -> bool:
+    return words.rstrip()[-1:] in (":", "：")
 
 
 def _is_byline(text: str, parts: _Parts, *, emphasised: bool) -> bool:
     ends = _SENTENCE_END.search(text) is not None
-    if emphasised:
-        return parts.date is not None or parts.by or not ends
     if parts.date is not None:
         words = len((parts.author or "").split())
-        return (parts.apart or parts.by) and words <= 8
-    return parts.by and not ends and len(text.split()) <= 8
+        return emphasised or ((parts.apart or parts.by) and words <= _MOST_WORDS)
+    if not parts.by or parts.author is None:
+        return False
+    return emphasised or (not ends and len(text.split()) <= _MOST_WORDS)
 
 
 def _wholly_emphasised(inlines: tuple[Inline, ...]) -> bool:
@@ -218,45 +229,169 @@ def _wholly_emphasised(inlines: tuple[Inline, ...]) -> bool:
     for node in inlines:
         if isinstance(node, Emphasis | Strong):
             marked = True
-        elif not (isinstance(node, Text) and not node.text.strip()):
+        elif not (isinstance(node, Text) and not _EMOJI.sub("", node.text).strip()):
             return False
     return marked
 
 
 def _split(text: str) -> _Parts:
-    match = _BY.match(text)
-    rest = text[match.end() :] if match else text
-    pieces = [piece for piece in _BREAKS.split(rest) if piece]
-    for index, piece in enumerate(pieces):
-        found = _date_in(piece)
+    by = _BY.match(_EMOJI.sub(" ", text).strip()) is not None
+    reading: DateReading | None = None
+    rest: list[str] = []
+    apart = False
+    pieces = _pieces(text)
+    if (whole := read_date(text)) is not None:
+        return _Parts(None, whole, by=False, apart=True)
+    for piece in pieces:
+        found = find_date(piece) if reading is None else None
         if found is None:
+            rest.append(piece)
             continue
-        reading, name, apart = found
-        others = [name, *pieces[:index], *pieces[index + 1 :]]
-        author = next((other for other in others if other), None)
-        return _Parts(_name(author), reading, match is not None, apart or len(pieces) > 1)
-    author = pieces[0] if pieces and match else None
-    return _Parts(_name(author), None, match is not None, apart=False)
+        reading, before, behind = found
+        rest += [words for words in (before, behind) if words.strip()]
+        apart = (
+            len(pieces) > 1
+            or not (before or behind)
+            or before.rstrip()[-1:] in (",", ":", ";")
+            or _is_said_beside(before)
+            or (not before and _BY.match(behind) is not None)
+        )
+    author = _author(rest, alone=reading is None or len(pieces) > 1, by=by)
+    by = by or any(_named(piece) is not None for piece in rest)
+    return _Parts(author, reading, by, apart)
 
 
-def _name(author: str | None) -> str | None:
-    if author is None:
+def _pieces(text: str) -> list[str]:
+    """Split at marks; a date with dashes, dots or brackets of its own stays whole."""
+    marked = _EMOJI.sub(" • ", text)
+    return [piece.strip() for piece in _BREAKS.split(marked) if piece and piece.strip(" ,;:")]
+
+
+def _is_said_beside(before: str) -> bool:
+    """Tell whether only labels and small words stand before a date ('Published on')."""
+    words = [plain(word).strip(":,.;") for word in before.split()]
+    return all(word in _LABELS or word in _FUNCTION_WORDS for word in words)
+
+
+def _author(pieces: Sequence[str], *, alone: bool, by: bool) -> str | None:
+    """Return the author: behind "By" or a label, else the first piece that can only be a name."""
+    for piece in pieces:
+        if (named := _named(piece)) is not None and (name := _name(named)):
+            return name
+    if by or not alone:
         return None
-    return _BY.sub("", author, count=1).strip(" ,;:") or None
+    return next((name for piece in pieces if _can_be_name(piece) and (name := _name(piece))), None)
 
 
-def _date_in(piece: str) -> tuple[DateReading, str, bool] | None:
-    """Find a date that is the piece, ends it or starts it: (date, other words, apart)."""
-    if (reading := read_date(piece)) is not None:
-        return reading, "", True
-    words = piece.split()
-    for cut in range(1, len(words)):
-        before, after = " ".join(words[:cut]), " ".join(words[cut:])
-        if (reading := read_date(after)) is not None:
-            name = re.sub(r"(?:^|\s+)(?:on|am|le|el|em|il|on the)$", "", before.rstrip(" ,;:"))
-            return reading, name, before[-1] in ",;:"
-    for cut in range(len(words) - 1, 0, -1):
-        before, after = " ".join(words[:cut]), " ".join(words[cut:])
-        if (reading := read_date(before.rstrip(",;:"))) is not None:
-            return reading, after, before[-1] in ",;:" or _BY.match(after) is not None
+def _named(piece: str) -> str | None:
+    """Return what stands behind "By" or "Author:" in a piece; None when neither is there."""
+    if match := _LABELLED.match(piece):
+        return piece[match.end() :]
+    if match := _BY.match(piece):
+        return piece[match.end() :]
+    match = _BY_INSIDE.search(piece)
+    if match is None:
+        return None
+    before = plain(piece[: match.start()])
+    if _WRITTEN_BY.search(before) or _WRITTEN_BY.search(
+        re.sub(rf"(?:\s*(?:{'|'.join(_FUNCTION_WORDS)}))+$", "", before)
+    ):
+        return piece[match.end() :]
     return None
+
+
+def _name(text: str) -> str | None:
+    """Return a name without times, labels and marks; None when no name is left."""
+    text = _ADDRESS.sub(" ", _BY.sub("", text.strip(), count=1))
+    kept: list[str] = []
+    for part in text.split(","):
+        part = _without_tail(part.strip())
+        if _is_no_name(part):
+            break
+        kept.append(part)
+    name = ", ".join(kept).strip(" ,;:.-–—/|~*_")
+    # A name begins somewhere with a capital, or is of a script that has none.
+    return name if name and any(not c.islower() for c in _initials(name)) else None
+
+
+def _initials(name: str) -> list[str]:
+    return [word[0] for word in re.findall(r"[^\W\d_]+", name)]
+
+
+def _without_tail(part: str) -> str:
+    """Take off what leads over to a date: small words, a weekday, 'updated:'."""
+    words = part.split()
+    while words:
+        last = plain(words[-1])
+        small = last in _FUNCTION_WORDS and words[-1].islower()
+        label = last.strip(":.") in _LABELS and (words[-1].endswith(":") or words[-1].islower())
+        if small or label or (last.strip(".:") in WEEKDAYS and len(words) > 1 and len(last) > 3):
+            words.pop()
+        else:
+            break
+    return " ".join(words)
+
+
+def _is_no_name(part: str) -> bool:
+    """Tell whether a part is a time, a label, a count or marks alone."""
+    words = plain(part)
+    if _LINKED.search(words):
+        return True
+    rest = _COUNTED.sub(" ", _TIME.sub(" ", words))
+    letters = [word for word in re.findall(r"[^\W_]+(?:['-][^\W_]+)*", rest) if not word.isdigit()]
+    return all(
+        word in _LABELS or word in _FUNCTION_WORDS or word in WEEKDAYS or word in MONTHS
+        for word in letters
+    ) or (rest != words and all(word in _FUNCTION_WORDS for word in letters))
+
+
+def _can_be_name(piece: str) -> bool:
+    """Tell whether a piece that no "By" introduces can only be a name.
+
+    Nothing counted, labelled or linked, no weekday, no sentence: such words are about the issue.
+    A name beside a comma alone may be a place, so it is none.
+    """
+    words = plain(piece).split()
+    if not words or len(words) > 6 or piece.rstrip()[-1:] in (",", "!", "?", "…"):
+        return False
+    if any(c.isdigit() or c in "#@:：=<>{}" for c in piece) or _LINKED.search(piece):
+        return False
+    first = next((c for c in piece if c.isalpha()), "")
+    if not first or first.islower():
+        return False
+    bare = [word.strip(".,'\"") for word in words]
+    if any(word in WEEKDAYS and len(word) > 2 for word in bare[:1]):
+        return False
+    return not any(word in _ABOUT_ISSUES for word in bare)
+
+
+_ABOUT_ISSUES = (_LABELS - _FUNCTION_WORDS) - frozenset(
+    plain(word)
+    for word in [
+        "daily",
+        "weekly",
+        "day",
+        "today",
+        "post",
+        "web",
+        "morning",
+        "evening",
+        "times",
+        "week",
+        "story",
+        "stories",
+        "status",
+        "data",
+        "die",
+        "das",
+        "der",
+        "los",
+        "o",
+        "os",
+        "tag",
+        "a",
+        "dias",
+        "folge",
+    ]
+)
+"""Words that no author's name holds, though a newspaper's may hold 'daily' or 'times'."""

@@ -16,6 +16,63 @@ from newsletter.digest.findings import Findings, excerpt
 KEYS = ("title", "author", "date", "slug", "subject", "preheader", "language")
 """What a digest's front matter may say."""
 
+HOLDING = {
+    **dict.fromkeys(("draft", "wip", "private", "hidden", "hold"), True),
+    **dict.fromkeys(("published", "publish", "ready"), False),
+}
+"""Keys of other programs that keep a digest from being sent, with the value that does so."""
+
+STATUS = "status"
+"""The key that says in a word how far a digest is."""
+_STATUS_HOLDS = frozenset(
+    [
+        "draft",
+        "drafts",
+        "private",
+        "pending",
+        "review",
+        "in-review",
+        "needs-review",
+        "idea",
+        "ideas",
+        "todo",
+        "wip",
+        "unpublished",
+        "hidden",
+        "hold",
+        "on-hold",
+        "scheduled",
+        "future",
+        "trash",
+        "archived",
+        "unfinished",
+        "outline",
+        "in-progress",
+        "false",
+        "no",
+        "unlisted",
+    ]
+)
+_STATUS_SENDS = frozenset(
+    [
+        "published",
+        "publish",
+        "ready",
+        "final",
+        "done",
+        "finished",
+        "public",
+        "live",
+        "approved",
+        "complete",
+        "true",
+        "yes",
+        "sent",
+    ]
+)
+_TRUE = frozenset({"true", "yes", "on", "1", "y"})
+_FALSE = frozenset({"false", "no", "off", "0", "n"})
+
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*")
 _SLUG = re.compile(r"[\w][\w.-]{0,199}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ufffe\uffff\ud800-\udfff]+")
@@ -86,6 +143,9 @@ def _values(source: str, findings: Findings) -> tuple[dict[str, str], dict[str, 
     for key_node, value_node in root.value:
         line = key_node.start_mark.line + 2
         key = str(key_node.value) if isinstance(key_node, yaml.ScalarNode) else ""
+        if (holding := _holding(key)) is not None:
+            _hold(holding, key, value_node, line, findings)
+            continue
         if not _known(key, line, values, findings):
             continue
         value = _text(key, value_node, line, findings)
@@ -109,9 +169,50 @@ def _compose(source: str) -> object:
     return yaml.compose(source, Loader=yaml.BaseLoader)
 
 
+def _holding(key: str) -> str | None:
+    """Return the holding key that a key means, in whichever spelling; None for any other."""
+    plain = re.sub(r"[\s_-]", "", key.casefold())
+    plain = plain.removeprefix("is") if plain not in HOLDING else plain
+    if plain in HOLDING or plain == STATUS:
+        return plain
+    if plain in ("poststatus", "state", "visibility"):
+        return STATUS
+    return None
+
+
+def _hold(meant: str, key: str, node: object, line: int, findings: Findings) -> None:
+    """Tell of a draft; of a value that may mean one or not too, since a guess would send it."""
+    import yaml
+
+    value = str(node.value).strip() if isinstance(node, yaml.ScalarNode) else ""
+    plain = re.sub(r"[\s_]+", "-", value.casefold())
+    if meant == STATUS:
+        holds = True if plain in _STATUS_HOLDS else False if plain in _STATUS_SENDS else None
+        fix = "write 'draft' or 'published'"
+    else:
+        said = True if plain in _TRUE else False if plain in _FALSE else None
+        holds = None if said is None else said is HOLDING[meant]
+        fix = "write true or false"
+    if holds is None:
+        shown = f"cannot be '{excerpt(value)}'" if value else "has no value"
+        _wrong(findings, excerpt(key), shown, fix, line)
+    elif holds:
+        findings.add(
+            "draft",
+            f"the digest is a draft: its front matter says '{excerpt(key)}: {excerpt(value)}'",
+            "take that line out when the digest is ready",
+            line,
+        )
+
+
 def _known(key: str, line: int, values: Mapping[str, str], findings: Findings) -> bool:
     if key not in KEYS:
-        close = difflib.get_close_matches(key.lower()[:40], KEYS, n=1)
+        close = difflib.get_close_matches(key.lower()[:40], (*KEYS, *HOLDING, STATUS), n=1)
+        if close and close[0] not in KEYS and len(key) > 3:
+            # A slip of the pen must not send a draft.
+            what = f"'{excerpt(key)}' is not known"
+            _wrong(findings, "key", what, f"did you mean '{close[0]}'? Or take it out", line)
+            return False
         findings.add(
             "front-matter-unknown-key",
             f"the front matter key '{excerpt(key)}' is not known",

@@ -12,13 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from newsletter.digest.blocks import read_outline
+from newsletter.digest.citations import check_citations, check_text
+from newsletter.digest.dates import day_in_name
+from newsletter.digest.definitions import with_plain_definitions
 from newsletter.digest.findings import Findings, excerpt
 from newsletter.digest.front_matter import FrontMatter, read_front_matter
 from newsletter.digest.inlines import Reading
 from newsletter.digest.markdown import markdown
 from newsletter.digest.merge_fields import scan
 from newsletter.digest.model import Digest, Parsed
-from newsletter.digest.sources import source_numbers
 from newsletter.digest.structure import build
 from newsletter.errors import DigestError, Place
 
@@ -76,13 +78,15 @@ def parse(text: str, *, slug: str, path: str | None = None) -> Parsed:
     if front.length:
         # Emptied, not cut, so that every line keeps its number.
         source = "\n" * front.length + source.split("\n", front.length)[-1]
-    env: dict[str, Any] = {}
+    source = with_plain_definitions(source)
+    env: dict[str, Any] = {"findings": findings}
     tokens = markdown().parse(source, env)
     _look_at_references(env, findings)
-    reading = Reading(findings, source_numbers(tokens))
+    check_citations(tokens, env["sources"], findings)
+    reading = Reading(findings, env["sources"])
     outline = read_outline(tokens, source.split("\n"), reading)
-    parts = build(outline, front, findings)
     slug = front.get("slug") or slug
+    parts = build(outline, front, findings, named=day_in_name(slug))
     if len(data) > LONG:
         findings.add(
             "long-digest",
@@ -111,6 +115,7 @@ def _with_fields(front: FrontMatter, key: str, findings: Findings) -> str | None
     value = front.get(key)
     if value is not None:
         scan(value, findings, line=front.lines[key])
+        check_text(value, front.lines[key], findings)
     return value
 
 

@@ -17,6 +17,7 @@ from newsletter.digest.model import (
     Quote,
     Rule,
     Table,
+    is_blank,
     plain_text,
 )
 
@@ -65,10 +66,14 @@ def outline_of(digest: Digest) -> Outline:
         EntryGroup(
             section.title,
             section.anchor,
-            tuple(Entry(story.anchor, story.title) for story in section.stories),
+            tuple(
+                Entry(story.anchor, story.title)
+                for story in section.stories
+                if not is_blank(story.title)
+            ),
         )
         for section in digest.sections
-        if section.stories
+        if any(not is_blank(story.title) for story in section.stories)
     )
     words = letters = 0
     for text in _texts(digest):
