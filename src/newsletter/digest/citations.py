@@ -18,7 +18,9 @@ SPELLED = re.compile(
     rf"\[\s*\^\s*(?P<group>{_GROUP})\s*\^?\s*\]|\[\^(?P<range>[0-9]{{1,4}}\s*[-–]\s*\^?\s*[0-9]{{1,4}})\]"
 )
 """Citations written in a way of their own: `[^1, 2]`, `[^1,^2]`, `[^ 1]`, `[^1^]`, `[^1-3]`."""
-PLAIN = re.compile(r"\[(?P<group>[0-9]{1,3}(?:\s*[,;]\s*[0-9]{1,3}){0,20})\](?![(^])")
+PLAIN = re.compile(
+    r"\[(?P<group>[1-9][0-9]{0,2}(?:\s*(?:[,;]|[-–])\s*[1-9][0-9]{0,2}){0,20})\](?![(^])"
+)
 """`[1]` and `[1, 2]`, which are citations where the digest has such sources."""
 _LONGEST_RANGE = 20
 
@@ -31,26 +33,32 @@ _PRIVATE = "\ue000-\uf8ff\U000f0000-\U000ffffd\U00100000-\U0010fffd"
 _MARKERS = re.compile(
     rf"[{_PRIVATE}][^\s{_PRIVATE}]{{0,80}}(?:[{_PRIVATE}]+[^\s{_PRIVATE}]{{0,80}}[{_PRIVATE}])*|[{_PRIVATE}]+"
     r"|【[^【】\n]{0,60}†[^【】\n]{0,80}】|【[0-9][0-9:, ]{0,30}】"
+    r"|【(?:sources?|cite[^【】\n]{0,60}|(?:turn|file)[^【】\n]{0,60})】"
     r"|\[[0-9:]{1,12}†[^\[\]\n]{0,60}\]|\[†[^\[\]\n]{0,60}\]"
     r"|:?contentReference(?:\[[^\[\]\n]{0,60}\])?(?:\{[^{}\n]{0,60}\})?|\[?oaicite:[0-9]{1,4}\]?"
     r"|\[/?(?:cite|cite_start|cite_end|cite-start|cite-end|citation)(?:\s?[:_][^\[\]\n]{0,80}|\s[0-9][^\[\]\n]{0,40})?\]"
     r"|\[(?:web|page|file|attached_file|attachment|memory|image|video|chart|news|academic|social"
     r"|conversation_history|calculator|search|result|doc|document|ref|source|src|context|citation"
-    r"|footnote|note|quelle)s?\s?[:#]?\s?[0-9]{1,4}(?:\s?[,;:]\s?(?:[a-z_]+:)?[0-9]{1,4}){0,10}\]"
+    r"|footnote|note|quelle)s?[:#]?\s?(?<![a-z.]\s)[0-9]{1,4}(?:\s?[,;:]\s?(?:[a-z_]+:)?[0-9]{1,4}){0,10}\]"
     r"|(?:file)?cite(?:turn[0-9]{1,3}[a-z]{2,12}[0-9]{1,3})+"
     r"|\bturn[0-9]{1,3}(?:search|news|view|fetch|image|file|academia|forecast|finance|product|reddit|open|click)[0-9]{1,3}"
-    r"|\[citation needed\]|\{\{?cite[^{}\n]{0,80}\}?\}"
+    r"|\{\{?cite[^{}\n]{0,80}\}?\}"
     r"|\\cite[pt]?\{[^{}\n]{0,80}\}|\[@[A-Za-z][\w:.-]{1,60}\]",
     re.IGNORECASE,
 )
 _BROKEN = re.compile(
-    r"\[\s?\^\s?(?P<unclosed>[0-9]{1,4})(?![0-9]*\s*[\],;&+^\w–-])"
+    r"\[\s?\^(?![^\[\]]{0,100}\])\s?[^\s\[\]]{0,20}"
     r"|\[\s{0,2}\^[^\[\]\n]{0,100}\]|\(\^[0-9]{1,4}\)|\^\[[^\[\]\n]{0,100}\]|［[\^＾]?[0-9０-９]{1,3}］"
     r"|\[＾[0-9]{1,4}\]|(?<![\[\w^])(?:(?<=[^\W\d_]{2})|(?<=[.,;:!?\"”’)])|(?<=\s)|^)\^[0-9]{1,3}\^?(?![\w^.])"
     r"|(?<=[^\W\d_]{3})\^[0-9]{1,3}\^?(?![\w^])"
 )
 _READ = re.compile(r"\[\^[^\s\[\]^]{1,100}\]")
-_RAISED = re.compile(r"(?:(?<=[^\W\d_]{4})|(?<=[.,;:!?\"”’)]))[¹²³⁴-⁹⁰]{1,3}(?!\w)")
+_SPOKEN = re.compile(
+    r"\[(?:citation needed|(?:sources?|refs?|references?|notes?|footnotes?|citations?|docs?"
+    r"|results?|quellen?)\.?\s(?P<number>[0-9]{1,4})(?:\s?[,;]\s?[0-9]{1,4}){0,20})\](?![(])",
+    re.IGNORECASE,
+)
+_RAISED = re.compile(r"(?:(?<=[^\W\d_]{4})|(?<=[.,;:!?\"”’)])|(?<=[¹²³⁴-⁹]\s))[¹²³⁴-⁹⁰]{1,3}(?!\w)")
 _LONG_UNITS = ("inch", "feet", "foot", "yard", "mile", "acre", "meter", "metre")
 _DIGITS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹０１２３４５６７８９", "01234567890123456789")
 
@@ -98,7 +106,7 @@ def _look(content: str, line: int, known: Collection[str], findings: Findings) -
     hidden = _LINE_OF_CODE.sub(_blank, content)
     visible = _TARGET.sub(_blank, hidden)
     for match in _free(_MARKERS, visible):
-        _marker(match[0], line + visible.count("\n", 0, match.start()), findings)
+        _marker(match[0], line + _ends(visible, match.start()), findings)
     visible = _MARKERS.sub(_blank, visible)
     for match in _free(_BROKEN, visible):
         if _READ.fullmatch(match[0]) or SPELLED.fullmatch(match[0]):
@@ -108,17 +116,24 @@ def _look(content: str, line: int, known: Collection[str], findings: Findings) -
             "malformed-citation",
             f"'{excerpt(match[0], 30)}' looks like a citation and is none",
             f"write [^{number[:4]}], or a backslash before it for the characters themselves",
-            line + visible.count("\n", 0, match.start()),
+            line + _ends(visible, match.start()),
         )
     for match in _free(PLAIN, visible):
-        numbers = re.findall("[0-9]+", match["group"])
+        numbers = numbers_in(match["group"], known)
         if not all(number in known for number in numbers):
-            _perhaps(match[0], numbers, line + visible.count("\n", 0, match.start()), findings)
+            _perhaps(match[0], numbers, line + _ends(visible, match.start()), findings)
+    for match in _free(_SPOKEN, visible):
+        _perhaps(match[0], [match["number"] or "1"], line + _ends(visible, match.start()), findings)
     for match in _RAISED.finditer(visible):
         digits = match[0].translate(_DIGITS)
         unit = visible[: match.start()].endswith(_LONG_UNITS + tuple(f"{u}s" for u in _LONG_UNITS))
         if digits in known and not unit:
-            _perhaps(match[0], [digits], line + visible.count("\n", 0, match.start()), findings)
+            _perhaps(match[0], [digits], line + _ends(visible, match.start()), findings)
+
+
+def _ends(text: str, end: int) -> int:
+    """Return how many lines end before a place."""
+    return text.count("\n", 0, end)
 
 
 def _free(pattern: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:

@@ -104,7 +104,7 @@ _MONTH = rf"(?P<month>{_any_of(MONTHS)})(?:[.']|(?!\w))"
 _DAY = r"(?P<day>[0-9]{1,2})"
 _YEAR = r"(?P<year>[0-9]{4})(?:\s?(?:r\.?|roku|г\.?))?"
 _GAP = r"[\s,./-]{1,3}"
-_ORDINAL = r"(?:\s?(?:st|nd|rd|th|er|ere|eme|e|de|o|a|°|º|ª|\.))?"
+_ORDINAL = r"(?:\s?(?:st|nd|rd|th|er|ere|eme|e|de|o|a)(?!\w)|\s?[°º.])?"
 _LINK = r"(?:(?:de|del|do|di|of|van|d'|den|ב|من)\s?)?"
 _WEEKDAY = re.compile(
     rf"(?:on |am |le |el |em |il |op |w |we |ב)?(?P<weekday>{_any_of(WEEKDAYS)})(?!\w)"

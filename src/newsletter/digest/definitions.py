@@ -15,8 +15,11 @@ _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
 _HEADING = re.compile(r" {0,3}#{1,6}(?:\s|$)")
 _BULLET = r"(?:(?:[-*+•]|[0-9]{1,4}[.)])[ \t]+)?"
 _LABEL = r"\[\^[ \t]*(?P<label>[0-9]{1,4}|[^\s\[\]^]{1,100})[ \t]*\]"
-_DEFINITION = re.compile(rf" {{0,3}}{_BULLET}{_LABEL}[ \t]{{0,3}}[:：](?P<rest>.*)")
-_INDENTED = re.compile(rf"[ \t]+{_BULLET}{_LABEL}[ \t]{{0,3}}[:：](?P<rest>.*)")
+_COLON = r"(?:\*\*|__)?[ \t]{0,3}[:：](?:\*\*|__)?"
+_DEFINITION = re.compile(rf" {{0,3}}{_BULLET}(?:\*\*|__)?{_LABEL}{_COLON}(?P<rest>.*)")
+_INDENTED = re.compile(rf"[ \t]+{_BULLET}(?:\*\*|__)?{_LABEL}{_COLON}(?P<rest>.*)")
+_TITLED = re.compile(r"""<?(?P<url>https?://[^\s<>()]+)>?\s+["'](?P<title>[^"'\[\]]+)["']""")
+"""An address with its title behind it, as in a link reference of Markdown."""
 _WITHOUT_COLON = re.compile(
     rf" {{0,3}}{_BULLET}(?:{_LABEL}[ \t]*(?:[-–—.][ \t]+|[ \t])"
     r"|\[(?P<number>[0-9]{1,4})\](?:[ \t]*[:：.–—-][ \t]*|[ \t]+))(?=\S)(?![(\[:]\^)(?P<rest>.*)"
@@ -49,7 +52,7 @@ def with_plain_definitions(source: str) -> str:
             continue
         if open_definition and line.strip():
             indent = len(line) - len(line.lstrip(" "))
-            if (0 < indent < 4 and (blank or empty)) or (empty and not blank and _is_words(line)):
+            if 0 < indent < 4 or (empty and not blank and _is_words(line)):
                 line = "    " + line.lstrip(" ")
             open_definition = not blank or indent > 0 or line.startswith("\t")
             empty = False
@@ -68,7 +71,10 @@ def _definition(line: str, *, in_sources: bool) -> str | None:
     if match is None:
         return None
     found = match.groupdict()
-    return f"[^{found['label'] or found['number']}]: {found['rest'].strip()}".rstrip()
+    rest = found["rest"].strip()
+    if titled := _TITLED.fullmatch(rest):
+        rest = f"[{titled['title']}]({titled['url']})"
+    return f"[^{found['label'] or found.get('number')}]: {rest}".rstrip()
 
 
 def _is_sources_line(line: str) -> bool:

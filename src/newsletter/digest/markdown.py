@@ -16,7 +16,7 @@ from markdown_it.rules_core import StateCore
 from markdown_it.rules_inline import StateInline, image, link
 from mdit_py_plugins.footnote import footnote_plugin
 
-from newsletter.digest.citations import PLAIN, SPELLED
+from newsletter.digest.citations import PLAIN, SPELLED, numbers_in
 from newsletter.digest.merge_fields import read_tag
 from newsletter.digest.setext import without_accidents
 from newsletter.digest.source_places import mark_sources
@@ -92,10 +92,13 @@ def _citation(state: StateInline, silent: bool) -> bool:
         label = match[1]
     elif match := SPELLED.match(state.src, state.pos, state.posMax):
         label = (match["group"] or match["range"]).strip()
-    elif (match := PLAIN.match(state.src, state.pos, state.posMax)) and not state.linkLevel:
+    elif (
+        # Within the words of a link, which are skipped silently first, brackets stay brackets.
+        not (silent or state.linkLevel or _in_address(state))
+        and (match := PLAIN.match(state.src, state.pos, state.posMax))
+        and all(n in state.env["sources"] for n in numbers_in(match["group"], ()))
+    ):
         label = match["group"]
-        if not all(n in state.env["sources"] for n in re.findall("[0-9]+", label)):
-            return False
     else:
         return False
     if not silent:
@@ -104,6 +107,12 @@ def _citation(state: StateInline, silent: bool) -> bool:
         token.meta = {"label": label, "offset": state.pos}
     state.pos = match.end()
     return True
+
+
+def _in_address(state: StateInline) -> bool:
+    """Tell whether a bare web address runs up to here."""
+    before = state.src[max(0, state.pos - _LONGEST_HTML) : state.pos]
+    return not before[-1:].isspace() and "://" in "".join(before.rsplit(maxsplit=1)[-1:])
 
 
 def _merge_field(state: StateInline, silent: bool) -> bool:

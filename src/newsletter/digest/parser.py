@@ -30,6 +30,9 @@ LARGEST = 1024 * 1024
 LONG = 200_000
 """Bytes of a digest beyond which its email cannot fit what mail readers show (A7)."""
 
+_SHOWN = frozenset({"title", "author", "subject", "preheader"})
+"""What readers see of the front matter."""
+
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffe\uffff]")
 
 
@@ -85,6 +88,8 @@ def parse(text: str, *, slug: str, path: str | None = None) -> Parsed:
     check_citations(tokens, env["sources"], findings)
     reading = Reading(findings, env["sources"])
     outline = read_outline(tokens, source.split("\n"), reading)
+    for key in _SHOWN & front.values.keys():
+        check_text(front.values[key], front.lines[key], findings)
     slug = front.get("slug") or slug
     parts = build(outline, front, findings, named=day_in_name(slug))
     if len(data) > LONG:
@@ -115,7 +120,6 @@ def _with_fields(front: FrontMatter, key: str, findings: Findings) -> str | None
     value = front.get(key)
     if value is not None:
         scan(value, findings, line=front.lines[key])
-        check_text(value, front.lines[key], findings)
     return value
 
 

@@ -13,6 +13,7 @@ from markdown_it.token import Token
 
 from newsletter.digest.byline import looks_like_byline
 from newsletter.digest.findings import Findings, excerpt
+from newsletter.digest.source_headings import is_sources_heading
 from newsletter.digest.why import opens_why
 
 _LONGEST = 100
@@ -24,10 +25,9 @@ _ADDRESS = re.compile(r"https?://\S+$", re.IGNORECASE)
 _QUOTES = "\"'”’»)*_~`"
 _SENTENCES = re.compile(r"[^\W\d_]{4,}[\"'”’»)]*\.[\"'”’»)]*\s+[\"'“‘«(]*[^\W\d_a-zà-ÿ]|[。！？]\S")
 _ABBREVIATION = re.compile(
-    r"(?:\b[^\W\d_]|\b(?:inc|ltd|corp|co|jr|sr|st|etc|vs|no|nr|dr|bros|usw|bzw|ca|ecc|itp|itd|dept"
-    r"|ave|approx))\.$",
-    re.IGNORECASE,
+    r"(?:\b(?:[^\W\d_]\.){1,3}[^\W\d_]|\b(?:inc|ltd|corp|co|jr|sr|bros|dept|ave))\.$", re.IGNORECASE
 )
+"""A stop that a title may end with."""
 
 
 def without_accidents(tokens: Sequence[Token], findings: Findings) -> list[Token]:
@@ -53,7 +53,8 @@ def without_accidents(tokens: Sequence[Token], findings: Findings) -> list[Token
             kept += _paragraph(token, inline)
             index += 2
             headings -= 1
-        if running or (written and token.markup == "-") or _has_lines(inline.content):
+        odd = written and token.markup == "-" and not is_sources_heading(inline.content)
+        if running or odd or _has_lines(inline.content):
             _tell(token, inline.content, findings, running=running)
     return kept
 
@@ -77,7 +78,7 @@ def _is_running(content: str, *, title: bool, second: bool) -> bool:
     if bare.endswith(("?", "!", "？", "！")):
         return len(words.split()) > _MOST_WORDS // 2
     if bare.endswith(".") and _ABBREVIATION.search(bare):
-        return _has_lines(content)
+        return _has_lines(content) or len(words.split()) > _MOST_WORDS // 2
     return (
         _has_lines(content)
         or bare.endswith((".", "…", "。", ",", ";", "，", "؛", "،", "۔"))

@@ -133,16 +133,31 @@ def _holds(entries: Sequence[_Entry], number: int, end: int, *, certain: bool) -
         return False
     if first is not None and first.is_list:
         return certain
-    if end == len(entries):
-        return first is None or any(e.is_definition or e.is_list for e in part) or len(part) < 2
-    return False
+    if end < len(entries):
+        return False
+    # Words alone under the last heading are a story, unless they can only be lost sources.
+    if part and part[0].is_rule:
+        return True
+    others = [entry for entry in part if not entry.is_rule]
+    return (
+        any(e.is_definition for e in entries)
+        or any(e.is_list for e in part)
+        or all(
+            _LINK.search(token.content)
+            for e in others
+            for token in e.inside
+            if token.type == "inline"
+        )
+    )
 
 
 def _behind(part: Sequence[_Entry]) -> Sequence[_Entry]:
     """Return what stands behind the last definition, or behind the first list without any."""
     last = max((n for n, entry in enumerate(part) if entry.is_definition), default=None)
     if last is None:
-        last = next((n for n, entry in enumerate(part) if entry.is_list), len(part) - 1)
+        last = next((n for n, entry in enumerate(part) if entry.is_list), None)
+    if last is None:
+        return part if part and part[0].is_rule else []
     end = last + 1
     while end < len(part) and part[end].is_list:
         end += 1

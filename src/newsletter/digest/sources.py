@@ -52,7 +52,7 @@ def read_sources(
                 for index, item in enumerate(block.items)
             ]
             free = max(free, first + len(block.items))
-        elif not isinstance(block, Rule):
+        elif block_text(block).strip():
             findings.add(
                 "text-under-sources",
                 f"'{excerpt(block_text(block), 40)}' stands under Sources but is no source",

@@ -37,6 +37,7 @@ from newsletter.digest.model import (
     Section,
     Source,
     Story,
+    is_blank,
     plain_text,
 )
 from newsletter.digest.sources import read_sources
@@ -196,7 +197,7 @@ def _look_at_headings(title: Title | None, items: Sequence[Item], findings: Find
         floor = min(3, *levels)
     previous = floor
     for item in [*([title] if title else []), *titles]:
-        if not item.words:
+        if not item.words or is_blank(item.inlines):
             findings.add("empty-heading", "a heading has no words", "write them", item.line)
         if is_label(item.words):
             continue

@@ -8,14 +8,19 @@ from dataclasses import dataclass
 
 from newsletter.digest.model import (
     Block,
+    Citation,
     CodeBlock,
     Digest,
+    Emphasis,
     Heading,
+    Image,
     Inline,
+    Link,
     ListBlock,
     Paragraph,
     Quote,
     Rule,
+    Strong,
     Table,
     is_blank,
     plain_text,
@@ -69,11 +74,11 @@ def outline_of(digest: Digest) -> Outline:
             tuple(
                 Entry(story.anchor, story.title)
                 for story in section.stories
-                if not is_blank(story.title)
+                if has_words(story.title)
             ),
         )
         for section in digest.sections
-        if any(not is_blank(story.title) for story in section.stories)
+        if any(has_words(story.title) for story in section.stories)
     )
     words = letters = 0
     for text in _texts(digest):
@@ -82,6 +87,24 @@ def outline_of(digest: Digest) -> Outline:
         letters += some_letters
     minutes = words / WORDS_A_MINUTE + letters / CHARACTERS_A_MINUTE
     return Outline(len(digest.stories), max(1, round(minutes)), groups)
+
+
+def has_words(title: tuple[Inline, ...]) -> bool:
+    """Return whether a title says anything in a list of titles, without its pictures and marks."""
+    for node in title:
+        match node:
+            case Emphasis(children) | Strong(children) | Link(children=children):
+                if has_words(children):
+                    return True
+            case Image(alt=alt):
+                if alt.strip():
+                    return True
+            case Citation():
+                pass
+            case _:
+                if not is_blank((node,)):
+                    return True
+    return False
 
 
 def _measure(text: str) -> tuple[int, int]:
