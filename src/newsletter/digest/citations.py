@@ -59,7 +59,11 @@ _SPOKEN = re.compile(
     re.IGNORECASE,
 )
 _RAISED = re.compile(r"(?:(?<=[^\W\d_]{4})|(?<=[.,;:!?\"”’)])|(?<=[¹²³⁴-⁹]\s))[¹²³⁴-⁹⁰]{1,3}(?!\w)")
-_LONG_UNITS = ("inch", "feet", "foot", "yard", "mile", "acre", "meter", "metre")
+_LONG_UNITS = tuple(
+    unit + ending
+    for unit in ("inch", "feet", "foot", "yard", "mile", "acre", "meter", "metre")
+    for ending in ("", "s")
+)
 _DIGITS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹０１２３４５６７８９", "01234567890123456789")
 
 
@@ -103,12 +107,11 @@ def check_text(text: str, line: int | None, findings: Findings) -> None:
 
 
 def _look(content: str, line: int, known: Collection[str], findings: Findings) -> None:
-    hidden = _LINE_OF_CODE.sub(_blank, content)
-    visible = _TARGET.sub(_blank, hidden)
-    for match in _free(_MARKERS, visible):
-        _marker(match[0], line + _ends(visible, match.start()), findings)
+    visible = _TARGET.sub(_blank, _LINE_OF_CODE.sub(_blank, content))
+    for match, at in _found(_MARKERS, visible, line):
+        _marker(match[0], at, findings)
     visible = _MARKERS.sub(_blank, visible)
-    for match in _free(_BROKEN, visible):
+    for match, at in _found(_BROKEN, visible, line):
         if _READ.fullmatch(match[0]) or SPELLED.fullmatch(match[0]):
             continue
         number = re.sub(r"[^0-9]", "", match[0].translate(_DIGITS)) or "1"
@@ -116,29 +119,28 @@ def _look(content: str, line: int, known: Collection[str], findings: Findings) -
             "malformed-citation",
             f"'{excerpt(match[0], 30)}' looks like a citation and is none",
             f"write [^{number[:4]}], or a backslash before it for the characters themselves",
-            line + _ends(visible, match.start()),
+            at,
         )
-    for match in _free(PLAIN, visible):
+    for match, at in _found(PLAIN, visible, line):
         numbers = numbers_in(match["group"], known)
         if not all(number in known for number in numbers):
-            _perhaps(match[0], numbers, line + _ends(visible, match.start()), findings)
-    for match in _free(_SPOKEN, visible):
-        _perhaps(match[0], [match["number"] or "1"], line + _ends(visible, match.start()), findings)
-    for match in _RAISED.finditer(visible):
+            _perhaps(match[0], numbers, at, findings)
+    for match, at in _found(_SPOKEN, visible, line):
+        _perhaps(match[0], [match["number"] or "1"], at, findings)
+    for match, at in _found(_RAISED, visible, line):
         digits = match[0].translate(_DIGITS)
-        unit = visible[: match.start()].endswith(_LONG_UNITS + tuple(f"{u}s" for u in _LONG_UNITS))
-        if digits in known and not unit:
-            _perhaps(match[0], [digits], line + _ends(visible, match.start()), findings)
+        if digits in known and not visible.endswith(_LONG_UNITS, 0, match.start()):
+            _perhaps(match[0], [digits], at, findings)
 
 
-def _ends(text: str, end: int) -> int:
-    """Return how many lines end before a place."""
-    return text.count("\n", 0, end)
-
-
-def _free(pattern: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
-    """Yield matches without a backslash before them."""
-    return (m for m in pattern.finditer(text) if text[m.start() - 1 : m.start()] != "\\")
+def _found(pattern: re.Pattern[str], text: str, line: int) -> Iterator[tuple[re.Match[str], int]]:
+    """Yield matches without a backslash before them, each with its line."""
+    done = 0
+    for match in pattern.finditer(text):
+        line += text.count("\n", done, match.start())
+        done = match.start()
+        if text[done - 1 : done] != "\\":
+            yield match, line
 
 
 def _blank(match: re.Match[str]) -> str:

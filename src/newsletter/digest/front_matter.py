@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from newsletter.digest.findings import Findings, excerpt
 
@@ -18,7 +18,7 @@ KEYS = ("title", "author", "date", "slug", "subject", "preheader", "language")
 
 HOLDING = {
     **dict.fromkeys(("draft", "wip", "private", "hidden", "hold"), True),
-    **dict.fromkeys(("published", "publish", "ready"), False),
+    **dict.fromkeys(("published", "publish", "public", "ready"), False),
 }
 """Keys of other programs that keep a digest from being sent, with the value that does so."""
 
@@ -96,6 +96,11 @@ class FrontMatter:
 
 def read_front_matter(text: str, findings: Findings) -> FrontMatter:
     """Read the front matter at the start of a text with `\\n` line ends; problems to findings."""
+    if match := re.match(r"(?:[ \t]*\n)+(?=---[ \t]*\n)", text):
+        return _below_empty_lines(text[match.end() :], match[0].count("\n"), findings)
+    if re.match(r"\+{3}[ \t]*\n(?:.*\n){0,200}?\+{3}[ \t]*(?:\n|$)", text[:_LONGEST]):
+        _invalid(findings, 1, "it is TOML between '+++'; YAML between '---' is read")
+        return FrontMatter()
     if not re.match(r"---[ \t]*\n", text):
         return FrontMatter()
     lines = text[: _LONGEST + 1].split("\n")
@@ -116,6 +121,16 @@ def read_front_matter(text: str, findings: Findings) -> FrontMatter:
         return FrontMatter()  # prose between two rules
     values, places = _values(inside, findings)
     return FrontMatter(values, places, end + 1)
+
+
+def _below_empty_lines(text: str, lines: int, findings: Findings) -> FrontMatter:
+    """Read front matter that stands below so many empty lines."""
+    found = Findings()
+    front = read_front_matter(text, found)
+    for finding in found.sorted():
+        findings.keep(replace(finding, line=(finding.line or 1) + lines))
+    places = {key: line + lines for key, line in front.lines.items()}
+    return FrontMatter(front.values, places, front.length and front.length + lines)
 
 
 def _is_yaml(line: str) -> bool:
@@ -175,8 +190,21 @@ def _holding(key: str) -> str | None:
     plain = plain.removeprefix("is") if plain not in HOLDING else plain
     if plain in HOLDING or plain == STATUS:
         return plain
-    if plain in ("poststatus", "state", "visibility"):
+    if plain in ("poststatus", "visibility"):
         return STATUS
+    return None
+
+
+def _slip_of(key: str) -> str | None:
+    """Return the holding key that a key is but for a letter too few, too many or two exchanged."""
+    typed = key.casefold()
+    for meant in HOLDING:
+        longer, shorter = sorted((typed, meant), key=len, reverse=True)
+        one_off = len(longer) == len(shorter) + 1 and any(
+            longer[:n] + longer[n + 1 :] == shorter for n in range(len(longer))
+        )
+        if len(meant) > 4 and (one_off or sorted(typed) == sorted(meant)):
+            return meant
     return None
 
 
@@ -193,6 +221,8 @@ def _hold(meant: str, key: str, node: object, line: int, findings: Findings) -> 
         said = True if plain in _TRUE else False if plain in _FALSE else None
         holds = None if said is None else said is HOLDING[meant]
         fix = "write true or false"
+        if any(c.isdigit() for c in value):
+            fix += "; the day belongs to the key 'date'"
     if holds is None:
         shown = f"cannot be '{excerpt(value)}'" if value else "has no value"
         _wrong(findings, excerpt(key), shown, fix, line)
@@ -207,12 +237,12 @@ def _hold(meant: str, key: str, node: object, line: int, findings: Findings) -> 
 
 def _known(key: str, line: int, values: Mapping[str, str], findings: Findings) -> bool:
     if key not in KEYS:
-        close = difflib.get_close_matches(key.lower()[:40], (*KEYS, *HOLDING, STATUS), n=1)
-        if close and close[0] not in KEYS and len(key) > 3:
+        if meant := _slip_of(key):
             # A slip of the pen must not send a draft.
             what = f"'{excerpt(key)}' is not known"
-            _wrong(findings, "key", what, f"did you mean '{close[0]}'? Or take it out", line)
+            _wrong(findings, "key", what, f"did you mean '{meant}'? Else take it out", line)
             return False
+        close = difflib.get_close_matches(key.lower()[:40], KEYS, n=1)
         findings.add(
             "front-matter-unknown-key",
             f"the front matter key '{excerpt(key)}' is not known",

@@ -23,7 +23,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 
 from newsletter.digest.blocks import Item, Outline, Title
-from newsletter.digest.byline import Settle, read_byline
+from newsletter.digest.byline import Settle, looks_like_byline, read_byline
 from newsletter.digest.dates import DateReading, find_date, read_date, tell_date
 from newsletter.digest.findings import Findings, excerpt
 from newsletter.digest.front_matter import FrontMatter
@@ -32,7 +32,10 @@ from newsletter.digest.model import (
     Block,
     Byline,
     Inline,
+    LineBreak,
+    ListBlock,
     Paragraph,
+    Quote,
     Rule,
     Section,
     Source,
@@ -71,7 +74,7 @@ def build(
         replace(item, level=2) if isinstance(item, Title) and item.level == 1 else item
         for item in items
     ]
-    byline, items = _cut_byline(items, front, findings, named)
+    byline, before, items = _cut_byline(before, items, front, findings, named)
     first = next((n for n, item in enumerate(items) if isinstance(item, Title)), len(items))
     lede = _blocks([*before, *items[:first]])
     inlines = title.inlines if title else ()
@@ -80,7 +83,9 @@ def build(
         title_line = title_line or front.lines["title"]
         inlines = scan(written, findings, line=front.lines["title"])
     if byline.day is None and not findings.has("ambiguous-date", "unreadable-date"):
-        byline = replace(byline, day=_day_elsewhere(plain_text(inlines), named))
+        byline = replace(
+            byline, day=_day_elsewhere(plain_text(inlines), title_line, named, findings)
+        )
     return Structure(
         inlines,
         title_line,
@@ -103,9 +108,13 @@ def _cut_title(items: list[Item]) -> tuple[Title | None, list[Item], list[Item]]
 
 
 def _cut_byline(
-    items: list[Item], front: FrontMatter, findings: Findings, named: date | None
-) -> tuple[Byline, list[Item]]:
-    """Read author and day from what stands below the title and the front matter, which wins."""
+    before: list[Item],
+    items: list[Item],
+    front: FrontMatter,
+    findings: Findings,
+    named: date | None,
+) -> tuple[Byline, list[Item], list[Item]]:
+    """Read author and day from what stands around the title and the front matter, which wins."""
 
     def settle(reading: DateReading) -> DateReading:
         return reading.settled(named)
@@ -113,6 +122,8 @@ def _cut_byline(
     # When the front matter gives the day, a byline's own date needs no correction.
     told = Findings() if front.get("date") else findings
     byline, items = _written_byline(items, told, settle)
+    if byline.day is None and byline.author is None and before:
+        byline, before = _written_byline(before, told, settle)
     if author := front.get("author"):
         byline = replace(byline, author=author, line=byline.line or front.lines["author"])
     if written := front.get("date"):
@@ -129,7 +140,7 @@ def _cut_byline(
             reading = settle(reading)
             tell_date(reading, findings, line)
         byline = replace(byline, day=reading.day if reading else None, line=byline.line or line)
-    return byline, items
+    return byline, before, items
 
 
 def _written_byline(
@@ -160,21 +171,36 @@ def _byline_of(
 ) -> Byline | None:
     """Return what an item says as a byline; a heading is one when it is a date alone."""
     match items[index : index + 1]:
-        case [Paragraph(children, line)]:
+        case [Paragraph(children, line)] | [Quote((Paragraph(children, line),))]:
             return read_byline(children, line, findings, settle=settle)
-        case [Title(inlines=inlines, line=line, words=words)]:
-            reading = read_date(words)
-            if reading is None or settle(reading).day is None:
+        case [ListBlock(items=entries, line=line)]:
+            # Author and date may be listed, each with its label.
+            joined: tuple[Inline, ...] = ()
+            for entry in entries:
+                if len(entry) != 1 or not isinstance(entry[0], Paragraph):
+                    return None
+                joined += (*entry[0].children, LineBreak())
+            byline = read_byline(joined, line, Findings(), settle=settle)
+            return byline if byline is not None and byline.day else None
+        case [Title(inlines=inlines, line=line, words=words)] if index == 0:
+            if not looks_like_byline(words):
                 return None
-            return read_byline(inlines, line, findings, settle=settle)
+            byline = read_byline(inlines, line, Findings(), settle=settle)
+            return byline if byline is not None and byline.day else None
     return None
 
 
-def _day_elsewhere(title: str, named: date | None) -> date | None:
-    """Return the day that the title says, else the digest's name; the title may tell of another."""
+def _day_elsewhere(
+    title: str, line: int | None, named: date | None, findings: Findings
+) -> date | None:
+    """Return the day of the digest's name, else of its title, which may tell of another."""
+    if named is not None:
+        return named
     found = find_date(title)
-    day = found[0].day if found else None
-    return named or day
+    if found is None:
+        return None
+    tell_date(found[0], findings, line)
+    return found[0].day
 
 
 def _closing(blocks: Sequence[Block]) -> tuple[Section, ...]:
@@ -279,7 +305,7 @@ def _promoted(parts: Sequence[_Part]) -> list[_Part]:
 
 
 def _with_anchors(parts: Sequence[_Part]) -> list[Section]:
-    taken: set[str] = set()
+    taken: dict[str, int] = {}
     sections: list[Section] = []
     for part in parts:
         anchor = _anchor(part.title, "section", taken) if part.title else None
@@ -297,15 +323,16 @@ def _with_anchors(parts: Sequence[_Part]) -> list[Section]:
     return sections
 
 
-def _anchor(title: Title, otherwise: str, taken: set[str]) -> str:
+def _anchor(title: Title, otherwise: str, taken: dict[str, int]) -> str:
     """Return a name for links within the digest: letters and digits of any script, unique."""
     plain = unicodedata.normalize("NFKC", title.words).lower()
     name = re.sub(r"[\W_]+", "-", plain).strip("-")[:_LONGEST_ANCHOR].strip("-") or otherwise
-    anchor, number = name, 1
+    anchor, number = name, taken.get(name, 0)
     while anchor in taken:
         number += 1
         anchor = f"{name}-{number}"
-    taken.add(anchor)
+    # Where the next of the same name goes on counting.
+    taken[name], taken[anchor] = max(number, 1), taken.get(anchor, 1)
     return anchor
 
 

@@ -139,6 +139,29 @@ def test_a_heading_that_is_a_date_is_the_byline() -> None:
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "*By Ada • May 7, 2026*\n\n# Boats\n\nThe lede.\n",
+        "# Boats\n\n> **Date:** May 7, 2026 **Author:** Ada\n\nThe lede.\n",
+        "# Boats\n\n- Date: May 7, 2026\n- Author: Ada\n\nThe lede.\n",
+        "# Boats\n\n#### By Ada, May 7, 2026\n\nThe lede.\n",
+    ],
+)
+def test_a_byline_may_be_set_in_other_ways(text: str) -> None:
+    digest = read(text)
+
+    assert (digest.byline.day, digest.byline.author) == (MAY, "Ada")
+    assert len(digest.lede) == 1
+    assert digest.sections == ()
+
+
+def test_a_title_with_a_doubtful_date_is_told() -> None:
+    parsed = parse("# Boats of 7.5.2026\n\nx\n", slug="sample")
+
+    assert [(f.code, f.line) for f in parsed.findings] == [("ambiguous-date", 1)]
+
+
+@pytest.mark.parametrize(
     "title", ["Harbour Digest — Thursday, May 7, 2026", "Harbour Digest (7 mei 2026)", "2026-05-07"]
 )
 def test_the_title_may_say_the_day(title: str) -> None:

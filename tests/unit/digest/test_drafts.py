@@ -95,3 +95,27 @@ def test_two_such_keys_are_both_told() -> None:
     parsed = parse(f"---\ndraft: true\npublished: false\n---\n{BODY}", slug="sample")
 
     assert [f.line for f in parsed.findings if f.code == "draft"] == [2, 3]
+
+
+def test_empty_lines_above_the_front_matter_do_not_hide_a_draft() -> None:
+    parsed = parse(f"\n\n---\nslug: boats\ndraft: true\n---\n{BODY}", slug="sample")
+
+    assert [(f.code, f.line) for f in parsed.findings if f.code == "draft"] == [("draft", 5)]
+    assert parsed.digest.slug == "boats"
+    assert parsed.digest.title_line == 7
+
+
+def test_front_matter_of_another_form_is_an_error() -> None:
+    parsed = parse(f"+++\ndraft = true\n+++\n{BODY}", slug="sample")
+
+    assert [f.code for f in parsed.findings] == ["front-matter-invalid"]
+
+
+@pytest.mark.parametrize(
+    "line", ["publisher: Harbour Press", "publishDate: 2026-05-07", "tags: [a]"]
+)
+def test_other_keys_of_other_programs_are_a_warning_only(line: str) -> None:
+    codes = found(line)
+
+    assert "front-matter-unknown-key" in codes
+    assert not has_errors(codes.values())
