@@ -54,7 +54,8 @@ _LABELLED = re.compile(rf"(?:{_AUTHOR_LABELS})\s?[:：]\s*(?=\S)", re.IGNORECASE
 _WRITTEN_BY = re.compile(
     r"(?:written|edited|compiled|curated|reported|presented|published|posted|brought to you"
     r"|geschrieben|verfasst|zusammengestellt|publie|ecrit|redige|escrito|publicado|scritto"
-    r"|pubblicato|geschreven|gepubliceerd|samengesteld|opublikowano|opublikowane)$"
+    r"|pubblicato|geschreven|gepubliceerd|samengesteld|opublikowano|opublikowane"
+    r"|a cura)$"
 )
 """What may stand before 'by' so that the author follows; behind other words it is a tool."""
 
@@ -69,7 +70,10 @@ _LABELS = frozenset(
         " category topic topics tags tag language location stories story sources articles items"
         " words subscribe share view online browser web last modified by at on for of the a an and"
         " is was with powered about total powered morning evening afternoon noon midnight good"
-        " hello hi welcome automatically automated newsletter",
+        " hello hi welcome automatically automated newsletter"
+        " unsubscribe free public premium paid members internal confidential listen podcast archive"
+        " archives home contact beta special breaking live summary brief briefing roundup recap"
+        " overview english here translated sponsored photo photos illustration final",
         "aktualisiert aktualisierung stand veroffentlicht erschienen datum ausgabe nummer erstellt"
         " generiert lesezeit lesedauer minuten minute woche tag heute vom am um uhr der die das den"
         " fur guten morgen zuletzt geandert automatisch folge teil",
@@ -302,11 +306,13 @@ def _named(piece: str) -> str | None:
 
 def _name(text: str) -> str | None:
     """Return a name without times, labels and marks; None when no name is left."""
-    text = _ADDRESS.sub(" ", _BY.sub("", text.strip(), count=1))
+    text = _ADDRESS.sub(" ", text.strip())
+    if match := _BY.match(text):
+        text = text[match.end() :]
     kept: list[str] = []
     for part in text.split(","):
         part = _without_tail(part.strip())
-        if _is_no_name(part):
+        if _is_no_name(part) and (kept or not _is_titled(part)):
             break
         kept.append(part)
     name = ", ".join(kept).strip(" ,;:.-–—/|~*_")
@@ -345,6 +351,18 @@ def _is_no_name(part: str) -> bool:
     ) or (rest != words and all(word in _FUNCTION_WORDS for word in letters))
 
 
+def _is_titled(part: str) -> bool:
+    """Tell whether a part is written like a name of several words: 'The Week', 'Day by Day'."""
+    words = part.split()
+    return (
+        len(words) > 1
+        and not any(c.isdigit() or c == ":" for c in part)
+        and words[0][:1].isupper()
+        and words[-1][:1].isupper()
+        and plain(words[0]) not in _ABOUT_ISSUES
+    )
+
+
 def _can_be_name(piece: str) -> bool:
     """Tell whether a piece that no "By" introduces can only be a name.
 
@@ -356,8 +374,11 @@ def _can_be_name(piece: str) -> bool:
         return False
     if any(c.isdigit() or c in "#@:：=<>{}" for c in piece) or _LINKED.search(piece):
         return False
-    first = next((c for c in piece if c.isalpha()), "")
-    if not first or first.islower():
+    if _BY_INSIDE.search(piece):
+        return False  # somebody else's part in it
+    letters = [word for word in piece.split() if any(c.isalpha() for c in word)]
+    # Small words such as 'von' and 'of' may stand in a name, others begin with a capital.
+    if not letters or any(w[0].islower() and (len(w) > 3 or w is letters[0]) for w in letters):
         return False
     bare = [word.strip(".,'\"") for word in words]
     if any(word in WEEKDAYS and len(word) > 2 for word in bare[:1]):

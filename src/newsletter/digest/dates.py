@@ -152,7 +152,11 @@ _TIME = (
 _TIME_BEHIND = re.compile(rf"(?:[\s,]+|(?<=[0-9])t){_TIME}$")
 _TIME_BEFORE = re.compile(rf"^{_TIME}[\s,]+")
 
-_JAPANESE = re.compile(r"[0-9０-９]{4}\s?年.{1,5}月.{1,5}日(?:\s?[(（][^)）]{1,3}[)）])?")
+_REIWA = re.compile(r"令和\s?([0-9]{1,2}|元)\s?年")
+"""The era since 2019, by which Japan counts its years."""
+_JAPANESE = re.compile(
+    r"(?:令和\s?(?:[0-9０-９]{1,2}|元)|[0-9０-９]{4})\s?年.{1,5}月.{1,5}日(?:\s?[(（][^)）]{1,3}[)）])?"
+)
 _OPENING = {"(": ")", "[": "]"}
 _LONGEST = 80
 _HOW_TO_WRITE = "write the day as 2026-05-07 or May 7, 2026"
@@ -192,6 +196,7 @@ def read_date(text: str) -> DateReading | None:
     words = plain(text).strip(" ,")
     if words[:1] in _OPENING and words[-1:] == _OPENING.get(words[:1]):
         words = words[1:-1].strip(" ,")
+    words = _REIWA.sub(lambda era: f"{2018 + int(era[1].replace('元', '1'))}年", words)
     if not any(c.isdigit() for c in words):
         return None
     words = _TIME_BEFORE.sub("", _TIME_BEHIND.sub("", words)).strip(" ,")
