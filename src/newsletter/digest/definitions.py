@@ -20,6 +20,9 @@ _DEFINITION = re.compile(rf" {{0,3}}{_BULLET}(?:\*\*|__)?{_LABEL}{_COLON}(?P<res
 _INDENTED = re.compile(rf"[ \t]+{_BULLET}(?:\*\*|__)?{_LABEL}{_COLON}(?P<rest>.*)")
 _TITLED = re.compile(r"""<?(?P<url>https?://[^\s<>()]+)>?\s+["'](?P<title>[^"'\[\]]+)["']""")
 """An address with its title behind it, as in a link reference of Markdown."""
+_REFERENCE = re.compile(r" {0,3}\[(?P<number>[0-9]{1,4})\]:[ \t]+(?P<rest><?https?://.*)")
+_REFERRING = re.compile(r"\[[^\[\]\n]{0,200}[^\s0-9,\[\]\n][^\[\]\n]{0,200}\]\[[0-9]{1,4}\]")
+"""A link of Markdown whose address stands elsewhere under a number: `[words][1]`."""
 _WITHOUT_COLON = re.compile(
     rf" {{0,3}}{_BULLET}(?:{_LABEL}[ \t]*(?:[-–—.][ \t]+|[ \t])"
     r"|\[(?P<number>[0-9]{1,4})\](?:[ \t]*[:：.–—-][ \t]*|[ \t]+))(?=\S)(?![(\[:]\^)(?P<rest>.*)"
@@ -29,6 +32,7 @@ _WITHOUT_COLON = re.compile(
 def with_plain_definitions(source: str) -> str:
     """Return a document whose definitions of sources stand at the start of their lines."""
     lines: list[str] = []
+    links = "][" in source and _REFERRING.search(source) is not None
     fence = ""
     in_sources = False
     open_definition = empty = blank = False
@@ -45,7 +49,7 @@ def with_plain_definitions(source: str) -> str:
         elif _HEADING.match(line) or _is_sources_line(line):
             in_sources, open_definition = _is_sources_line(line), False
         else:
-            definition = _definition(line, in_sources=in_sources)
+            definition = _definition(line, links, in_sources=in_sources)
         if definition is not None:
             lines.append(definition)
             open_definition, empty, blank = True, definition.endswith(":"), False
@@ -61,20 +65,25 @@ def with_plain_definitions(source: str) -> str:
     return "\n".join(lines)
 
 
-def _definition(line: str, *, in_sources: bool) -> str | None:
-    """Return a line that defines a source in the plain form; None for any other."""
+def _definition(line: str, links: bool, *, in_sources: bool) -> str | None:
+    """Return a line that defines a source in the plain form; None for any other.
+
+    `[1]: address` is one unless links of the text go by such numbers.
+    """
     if "[" not in line[:40]:
         return None
-    match = _DEFINITION.match(line) or (_INDENTED.match(line) if in_sources else None)
+    match = _DEFINITION.match(line) or _REFERENCE.match(line)
     if match is None and in_sources:
-        match = _WITHOUT_COLON.match(line)
+        match = _INDENTED.match(line) or _WITHOUT_COLON.match(line)
     if match is None:
         return None
     found = match.groupdict()
+    if links and found.get("number"):
+        return None
     rest = found["rest"].strip()
     if titled := _TITLED.fullmatch(rest):
         rest = f"[{titled['title']}]({titled['url']})"
-    return f"[^{found['label'] or found.get('number')}]: {rest}".rstrip()
+    return f"[^{found.get('label') or found.get('number')}]: {rest}".rstrip()
 
 
 def _is_sources_line(line: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from newsletter.digest.checks import check
+from newsletter.digest.checks import addresses_in, check
 from newsletter.digest.model import Digest, Paragraph, Rule, plain_text
 from newsletter.digest.parser import parse
 
@@ -186,6 +186,26 @@ def test_an_item_without_words_is_named_by_its_place_in_the_list() -> None:
 
     (found,) = [f for f in parsed.findings if f.code == "empty-source"]
     assert "number 2 of the list" in found.problem
+
+
+def test_numbered_references_are_sources() -> None:
+    text = "# Boats\n\n*May 7, 2026*\n\nTowns [1] agreed [2].\n\n"
+
+    digest = parse(f"{text}[1]: https://a.example\n[2]: https://b.example\n", slug="x").digest
+
+    assert [(s.number, s.url) for s in digest.sources] == [
+        ("1", "https://a.example"),
+        ("2", "https://b.example"),
+    ]
+
+
+def test_links_may_go_by_numbers() -> None:
+    text = "# Boats\n\n*May 7, 2026*\n\nTowns agreed, says [the council][1].\n\n"
+
+    digest = parse(f"{text}[1]: https://a.example\n", slug="x").digest
+
+    assert digest.sources == ()
+    assert addresses_in(digest) == {"https://a.example"}
 
 
 def test_code_that_looks_like_definitions_stays_code() -> None:
