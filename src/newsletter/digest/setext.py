@@ -32,7 +32,8 @@ _ABBREVIATION = re.compile(
 
 def without_accidents(tokens: Sequence[Token], findings: Findings) -> list[Token]:
     """Return the tokens with accidental headings as paragraphs; each is told with its line."""
-    written = any(token.type == "heading_open" and token.markup[:1] == "#" for token in tokens)
+    # Headings below the second level cannot be underlined, so those say nothing of the others.
+    written = any(token.type == "heading_open" and token.markup in ("#", "##") for token in tokens)
     kept: list[Token] = []
     headings = 0
     index = 0
@@ -47,7 +48,9 @@ def without_accidents(tokens: Sequence[Token], findings: Findings) -> list[Token
             continue
         inline = tokens[index]
         title = headings == 1 and token.markup == "=" and token.level == 0
-        running = _is_running(inline.content, title=title, second=headings == 2)
+        running = _is_running(inline.content, title=title, second=headings == 2) or (
+            written and token.markup == "-" and _is_over_nothing(tokens[index + 2 : index + 3])
+        )
         if running:
             kept.pop()
             kept += _paragraph(token, inline)
@@ -84,6 +87,11 @@ def _is_running(content: str, *, title: bool, second: bool) -> bool:
         or bare.endswith((".", "…", "。", ",", ";", "，", "؛", "،", "۔"))
         or _SENTENCES.search(words) is not None
     )
+
+
+def _is_over_nothing(following: Sequence[Token]) -> bool:
+    """Tell whether a heading ends the document or its next one is no deeper."""
+    return not following or (following[0].type == "heading_open" and following[0].tag <= "h2")
 
 
 def _has_lines(content: str) -> bool:

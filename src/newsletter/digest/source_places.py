@@ -63,6 +63,19 @@ class _Entry:
                 texts[-1] += token.content
         return self.is_list and bool(texts) and all(_LINK.search(text) for text in texts)
 
+    @property
+    def holds_sources_only(self) -> bool:
+        """Tell whether a quote holds definitions under their heading, and nothing else."""
+        definitions = 0
+        inside = False
+        for token in self.inside:
+            if token.type in ("footnote_reference_open", "footnote_reference_close"):
+                inside = token.nesting > 0
+                definitions += inside
+            elif token.type == "inline" and not inside and not is_sources_heading(token.content):
+                return False
+        return self.kind == "blockquote_open" and definitions > 0
+
     def mark(self, role: str) -> None:
         self.token.meta[ROLE] = role
 
@@ -90,6 +103,8 @@ def mark_sources(tokens: Sequence[Token]) -> frozenset[str]:
             held.add(number)
             entries[number].mark("heading")
     for number, entry in enumerate(entries):
+        if entry.holds_sources_only:
+            entry.mark("heading")
         if entry.kind == "paragraph_open" and entry.says_sources and ROLE not in entry.token.meta:
             end = next((n for n in headings if n > number), len(entries))
             _mark_below_words(entries, number, end)

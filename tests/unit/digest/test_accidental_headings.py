@@ -63,6 +63,25 @@ def test_what_may_be_a_heading_stays_one_and_is_told(words: str) -> None:
     assert found.line == 13
 
 
+@pytest.mark.parametrize("after", ["", "\n\n## More\n\nText."])
+def test_a_line_over_nothing_is_no_heading(after: str) -> None:
+    parsed = parse(f"{HEAD}Text.\n\nThanks for reading\n---{after}\n", slug="x")
+
+    assert len(parsed.digest.stories) == 1
+    assert "Thanks for reading" in str(parsed.digest.stories[0].blocks)
+    assert [found.line for found in told(parsed)] == [13]
+
+
+def test_sections_may_be_underlined_where_stories_cannot() -> None:
+    parsed = parse(
+        "Boats\n===\n\n*By Ada • May 7, 2026*\n\nThe lede.\n\nHarbours\n---\n\n### A story\n\nx\n",
+        slug="x",
+    )
+
+    assert [plain_text(s.title or ()) for s in parsed.digest.sections] == ["Harbours"]
+    assert told(parsed) == []
+
+
 def test_headings_that_are_all_underlined_are_meant() -> None:
     parsed = parse(
         "Boats share a timetable\n=====\n\n*By Ada • May 7, 2026*\n\nThe lede.\n\n"

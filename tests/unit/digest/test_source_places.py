@@ -141,6 +141,16 @@ def test_a_section_behind_the_sources_stays_a_section() -> None:
     assert headlines(digest) == ["Harbours", "One timetable", "About us"]
 
 
+def test_sources_in_a_quote_leave_no_headline_in_it() -> None:
+    quoted = "".join(f"> {line}\n" for line in f"### Sources\n\n{DEFINITIONS}".splitlines())
+
+    digest, codes = read(quoted)
+
+    assert sources(digest) == BOTH
+    assert "Sources" not in str(digest.sections)
+    assert codes == set()
+
+
 def test_sources_may_stand_under_several_headings() -> None:
     digest, codes = read(
         "## Sources\n\n### Official\n\n[^1]: [Minutes](https://a.example)\n\n"
