@@ -25,50 +25,18 @@ HOLDING = {
 STATUS = "status"
 """The key that says in a word how far a digest is."""
 _STATUS_HOLDS = frozenset(
-    [
-        "draft",
-        "drafts",
-        "private",
-        "pending",
-        "review",
-        "in-review",
-        "needs-review",
-        "idea",
-        "ideas",
-        "todo",
-        "wip",
-        "unpublished",
-        "hidden",
-        "hold",
-        "on-hold",
-        "scheduled",
-        "future",
-        "trash",
-        "archived",
-        "unfinished",
-        "outline",
-        "in-progress",
-        "false",
-        "no",
-        "unlisted",
-    ]
+    {
+        *("draft", "drafts", "private", "pending", "review", "in-review", "needs-review"),
+        *("idea", "ideas", "todo", "wip", "unpublished", "hidden", "hold", "on-hold"),
+        *("scheduled", "future", "trash", "archived", "unfinished", "outline", "in-progress"),
+        *("unlisted", "false", "no"),
+    }
 )
 _STATUS_SENDS = frozenset(
-    [
-        "published",
-        "publish",
-        "ready",
-        "final",
-        "done",
-        "finished",
-        "public",
-        "live",
-        "approved",
-        "complete",
-        "true",
-        "yes",
-        "sent",
-    ]
+    {
+        *("published", "publish", "ready", "final", "done", "finished", "public", "live"),
+        *("approved", "complete", "sent", "true", "yes"),
+    }
 )
 _TRUE = frozenset({"true", "yes", "on", "1", "y"})
 _FALSE = frozenset({"false", "no", "off", "0", "n"})
