@@ -34,14 +34,14 @@ def send_one(
     from newsletter.cli.console import answer, answer_json, say_findings
     from newsletter.delivery.preparing import refuse_unready, refuse_unsafe_settings
     from newsletter.delivery.proofs import send_test
-    from newsletter.digest.model import Severity
     from newsletter.providers.base import OutcomeKind
 
     workspace: Workspace = context.obj
     address = parse_address(to)
     prepared = workspace.prepare(digest, list_name)
-    content = refuse_unready(prepared)
-    say_findings(prepared.path, (f for f in prepared.findings if f.severity is Severity.WARNING))
+    # A draft may be looked at in a mailbox; to readers it does not go.
+    content = refuse_unready(prepared, drafts=True)
+    say_findings(prepared.path, prepared.findings)
     refuse_unsafe_settings(workspace.settings, prepared.identity)
     with workspace.database.read() as connection:
         refuse_suppressed(connection, workspace.keys, address)

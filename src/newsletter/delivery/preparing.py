@@ -178,18 +178,23 @@ def _is_address(text: str) -> bool:
         return False
 
 
-def refuse_unready(prepared: Prepared) -> EmailContent:
-    """Return the content of a digest without errors.
+def refuse_unready(prepared: Prepared, *, drafts: bool = False) -> EmailContent:
+    """Return the content of a digest without errors; `drafts` lets one be that is a draft only.
 
     Raises `DeliveryError` that names the first error, and `TemplateError` where a template is to
     blame; `newsletter check` shows them all.
     """
-    errors = [f for f in prepared.findings if f.severity is Severity.ERROR]
+    errors = [
+        finding
+        for finding in prepared.findings
+        if finding.severity is Severity.ERROR and not (drafts and finding.code == "draft")
+    ]
     if prepared.fault is not None and len(errors) == 1:
         raise prepared.fault
     if errors or prepared.content is None:
         first = errors[0]
-        more = f" (and {len(errors) - 1} more errors)" if len(errors) > 1 else ""
+        rest = len(errors) - 1
+        more = f" (and {rest} more {'error' if rest == 1 else 'errors'})" if rest else ""
         place = f"{first.place}: " if first.place else ""
         why = f". {first.why.rstrip('.')}" if first.why else ""
         raise DeliveryError(

@@ -13,7 +13,6 @@ from typing import TypeAlias
 
 from markdown_it.token import Token
 
-from newsletter.digest.findings import excerpt
 from newsletter.digest.inlines import Reading, read_inlines
 from newsletter.digest.model import (
     Align,
@@ -29,8 +28,8 @@ from newsletter.digest.model import (
     Text,
     plain_text,
 )
+from newsletter.digest.source_places import ROLE
 
-_LONGEST_SETEXT = 120
 _CELL = re.compile(r"(?:[^|\\]|\\.)*", re.DOTALL)
 
 
@@ -62,10 +61,15 @@ Item: TypeAlias = Title | Block
 
 @dataclass
 class Outline:
-    """The document as read: `items` top to bottom, and the definitions of its sources."""
+    """The document as read: `items` top to bottom, and apart from them what holds its sources.
+
+    `below` stands under the heading of the sources, `closing` behind them.
+    """
 
     items: list[Item] = field(default_factory=list)
     definitions: list[Definition] = field(default_factory=list)
+    below: list[Block] = field(default_factory=list)
+    closing: list[Block] = field(default_factory=list)
 
 
 def read_outline(tokens: Sequence[Token], lines: Sequence[str], reading: Reading) -> Outline:
@@ -82,14 +86,21 @@ class _Blocks:
         self._definitions: list[Definition] = []
 
     def read(self) -> Outline:
-        items: list[Item] = []
+        outline = Outline(definitions=self._definitions)
         while self._at < len(self._tokens):
             token = self._tokens[self._at]
+            role = token.meta.get(ROLE)
             if token.type == "heading_open":
-                items.append(self._title(token))
-            elif (block := self._block(token)) is not None:
-                items.append(block)
-        return Outline(items, self._definitions)
+                title = self._title(token)
+                if role is None:
+                    outline.items.append(title)
+            elif (block := self._block(token)) is None or role == "heading":
+                continue
+            elif role is None:
+                outline.items.append(block)
+            else:
+                (outline.closing if role == "closing" else outline.below).append(block)
+        return outline
 
     def _until(self, closing: str) -> tuple[Block, ...]:
         """Read blocks up to the closing token of the container we are in, and step over it."""
@@ -141,18 +152,9 @@ class _Blocks:
         return inlines
 
     def _title(self, token: Token) -> Title:
-        start, end = token.map or (0, 1)
+        start, _ = token.map or (0, 1)
         self._at += 1
-        source = self._tokens[self._at].content
-        title = Title(int(token.tag[1:]), self._inline("heading_close"), start + 1)
-        if token.markup in ("-", "=") and (end - start > 2 or len(source) > _LONGEST_SETEXT):
-            self._reading.findings.add(
-                "accidental-heading",
-                f"'{excerpt(title.words, 40)}' became a heading because of the line below it",
-                f"put an empty line before the '{token.markup * 3}' when it is meant as a rule",
-                start + 1,
-            )
-        return title
+        return Title(int(token.tag[1:]), self._inline("heading_close"), start + 1)
 
     def _list(self, opening: Token, line: int) -> ListBlock:
         ordered = opening.type == "ordered_list_open"

@@ -15,6 +15,7 @@ from newsletter.digest.checks_links import (
     check_neighbours,
     check_source_link,
 )
+from newsletter.digest.dates import day_in_name
 from newsletter.digest.findings import CODES, Findings, excerpt
 from newsletter.digest.merge_fields import SYSTEM_MERGE_FIELDS, scan
 from newsletter.digest.model import (
@@ -28,6 +29,7 @@ from newsletter.digest.model import (
     MergeField,
     Parsed,
     Severity,
+    Source,
     Text,
     plain_text,
 )
@@ -100,7 +102,7 @@ def bare_fields(digest: Digest) -> dict[str, int | None]:
 
 
 def _check_head(digest: Digest, findings: Findings) -> None:
-    named = re.match(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?![0-9])", digest.slug)
+    named = day_in_name(digest.slug)
     if not plain_text(digest.title).strip():
         findings.add(
             "no-title",
@@ -110,14 +112,14 @@ def _check_head(digest: Digest, findings: Findings) -> None:
         )
     day = digest.byline.day
     if day is None and not findings.has("ambiguous-date", "unreadable-date"):
-        known = f", perhaps {named[0]} as in its name" if named else ""
+        said = f": its byline says '{excerpt(text, 40)}'" if (text := digest.byline.text) else ""
         findings.add(
             "no-date",
-            "the digest says no date",
-            f"write '*By Author • May 7, 2026*' below the title{known}",
+            f"the digest says no date{said}",
+            "write '*By Author • May 7, 2026*' below the title, or name the file 2026-05-07.md",
             digest.byline.line or digest.title_line or 1,
         )
-    if day is not None and named and named[0] != day.isoformat():
+    if day is not None and named is not None and named != day:
         findings.add(
             "date-differs-from-name",
             f"the digest is dated {day} but named {excerpt(digest.slug, 40)}",
@@ -181,7 +183,7 @@ def _check_sources(digest: Digest, findings: Findings) -> None:
         if source.number not in cited and source.number not in told:
             findings.add(
                 "uncited-source",
-                f"source [^{excerpt(source.number)}] is never cited",
+                f"source [^{excerpt(source.number)}]{_label(source)} is never cited",
                 f"cite it with [^{excerpt(source.number)}] where it is used, or take it out",
                 source.line,
             )
@@ -190,7 +192,7 @@ def _check_sources(digest: Digest, findings: Findings) -> None:
         if source.url is None and source.label:
             findings.add(
                 "source-without-url",
-                f"source [^{excerpt(source.number)}] has no link",
+                f"source [^{excerpt(source.number)}]{_label(source)} has no link",
                 f"write '[^{excerpt(source.number)}]: [label](https://…)'",
                 source.line,
             )
@@ -239,6 +241,10 @@ def _check_field(
             f'write {{{{ {field.name} | default("there") }}}} for subscribers without it',
             line,
         )
+
+
+def _label(source: Source) -> str:
+    return f" ('{excerpt(source.label, 30)}')" if source.label else ""
 
 
 def _shown(inlines: tuple[Inline, ...]) -> str:

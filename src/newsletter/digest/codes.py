@@ -51,6 +51,17 @@ _ERRORS: dict[str, tuple[str, str, str]] = {
         "Readers in another country would read another day.",
         "Write the month as a word, or the date as 2026-11-24.",
     ),
+    "citation-marker": (
+        "A mark that the program which wrote the text left behind, such as `【…†…】`.",
+        "Readers would see it in the middle of a sentence, and cannot look anything up by it.",
+        "Take it out, and cite the source with `[^1]`.",
+    ),
+    "draft": (
+        "The front matter says that the digest is not to be sent: `draft: true`,"
+        " `published: false`, `status: draft` and the like.",
+        "It is checked, rendered and shown, and neither sent nor taken by a schedule.",
+        "Take the line out when the digest is ready.",
+    ),
     "duplicate-source": (
         "Two sources have the same number.",
         "A citation would lead to the wrong one of them.",
@@ -85,6 +96,11 @@ _ERRORS: dict[str, tuple[str, str, str]] = {
         "A link's address is malformed.",
         "Readers who press it get nowhere.",
         "Copy the address again from the browser.",
+    ),
+    "malformed-citation": (
+        "Something looks like a citation and is none: `[^1` without its end, `[^a b]`, `^1`.",
+        "Readers would see the marks, and nobody finds the evidence.",
+        "Write `[^1]`; with a backslash before it the characters stay as they are.",
     ),
     "merge-field-in-link": (
         "A merge field stands in a link's or image's address.",
@@ -165,9 +181,15 @@ _ERRORS: dict[str, tuple[str, str, str]] = {
 
 _WARNINGS: dict[str, tuple[str, str, str]] = {
     "accidental-heading": (
-        "A paragraph became a heading because `---` or `===` stands right below it.",
-        "Running text would be set large and bold.",
-        "Put an empty line between them.",
+        "A paragraph has `---` or `===` right below it, which makes a heading of it in Markdown.",
+        "What reads as running text (it ends in a stop, cites a source, is long, is a byline or"
+        " says why it matters) stays text; other words are set large and bold.",
+        "Put an empty line between them; write `##` before the words when they are a heading.",
+    ),
+    "citation-spelling": (
+        "A citation is written in a way of its own: `[^1, 2]`, `[^ 1]`, `[1]`.",
+        "It is read as the finding says; another program may read it otherwise.",
+        "Write `[^1][^2]`.",
     ),
     "control-character": (
         "An invisible control character was taken out.",
@@ -268,6 +290,11 @@ _WARNINGS: dict[str, tuple[str, str, str]] = {
         "The digest has no story.",
         "Perhaps the headings are of the wrong level: there is no list of stories then.",
         "Give each story a heading `### Title`.",
+    ),
+    "perhaps-citation": (
+        "A number in brackets or a raised number may be meant as a citation.",
+        "It is shown as it is typed and leads nowhere.",
+        "Write `[^1]` and give it a source; `\\[1]` when it is meant as it is.",
     ),
     "raw-html": (
         "HTML in a digest is shown as it is typed.",

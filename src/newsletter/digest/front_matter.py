@@ -9,12 +9,37 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from newsletter.digest.findings import Findings, excerpt
 
 KEYS = ("title", "author", "date", "slug", "subject", "preheader", "language")
 """What a digest's front matter may say."""
+
+HOLDING = {
+    **dict.fromkeys(("draft", "wip", "private", "hidden", "hold"), True),
+    **dict.fromkeys(("published", "publish", "public", "ready"), False),
+}
+"""Keys of other programs that keep a digest from being sent, with the value that does so."""
+
+STATUS = "status"
+"""The key that says in a word how far a digest is."""
+_STATUS_HOLDS = frozenset(
+    {
+        *("draft", "drafts", "private", "pending", "review", "in-review", "needs-review"),
+        *("idea", "ideas", "todo", "wip", "unpublished", "hidden", "hold", "on-hold"),
+        *("scheduled", "future", "trash", "archived", "unfinished", "outline", "in-progress"),
+        *("unlisted", "false", "no"),
+    }
+)
+_STATUS_SENDS = frozenset(
+    {
+        *("published", "publish", "ready", "final", "done", "finished", "public", "live"),
+        *("approved", "complete", "sent", "true", "yes"),
+    }
+)
+_TRUE = frozenset({"true", "yes", "on", "1", "y"})
+_FALSE = frozenset({"false", "no", "off", "0", "n"})
 
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*")
 _SLUG = re.compile(r"[\w][\w.-]{0,199}")
@@ -39,6 +64,11 @@ class FrontMatter:
 
 def read_front_matter(text: str, findings: Findings) -> FrontMatter:
     """Read the front matter at the start of a text with `\\n` line ends; problems to findings."""
+    if match := re.match(r"(?:[ \t]*\n)+(?=---[ \t]*\n)", text):
+        return _below_empty_lines(text[match.end() :], match[0].count("\n"), findings)
+    if re.match(r"\+{3}[ \t]*\n(?:.*\n){0,200}?\+{3}[ \t]*(?:\n|$)", text[:_LONGEST]):
+        _invalid(findings, 1, "it is TOML between '+++'; YAML between '---' is read")
+        return FrontMatter()
     if not re.match(r"---[ \t]*\n", text):
         return FrontMatter()
     lines = text[: _LONGEST + 1].split("\n")
@@ -59,6 +89,16 @@ def read_front_matter(text: str, findings: Findings) -> FrontMatter:
         return FrontMatter()  # prose between two rules
     values, places = _values(inside, findings)
     return FrontMatter(values, places, end + 1)
+
+
+def _below_empty_lines(text: str, lines: int, findings: Findings) -> FrontMatter:
+    """Read front matter that stands below so many empty lines."""
+    found = Findings()
+    front = read_front_matter(text, found)
+    for finding in found.sorted():
+        findings.keep(replace(finding, line=(finding.line or 1) + lines))
+    places = {key: line + lines for key, line in front.lines.items()}
+    return FrontMatter(front.values, places, front.length and front.length + lines)
 
 
 def _is_yaml(line: str) -> bool:
@@ -86,6 +126,9 @@ def _values(source: str, findings: Findings) -> tuple[dict[str, str], dict[str, 
     for key_node, value_node in root.value:
         line = key_node.start_mark.line + 2
         key = str(key_node.value) if isinstance(key_node, yaml.ScalarNode) else ""
+        if (holding := _holding(key)) is not None:
+            _hold(holding, key, value_node, line, findings)
+            continue
         if not _known(key, line, values, findings):
             continue
         value = _text(key, value_node, line, findings)
@@ -109,8 +152,64 @@ def _compose(source: str) -> object:
     return yaml.compose(source, Loader=yaml.BaseLoader)
 
 
+def _holding(key: str) -> str | None:
+    """Return the holding key that a key means, in whichever spelling; None for any other."""
+    plain = re.sub(r"[\s_-]", "", key.casefold())
+    plain = plain.removeprefix("is") if plain not in HOLDING else plain
+    if plain in HOLDING or plain == STATUS:
+        return plain
+    if plain in ("poststatus", "visibility"):
+        return STATUS
+    return None
+
+
+def _slip_of(key: str) -> str | None:
+    """Return the holding key that a key is but for a letter too few, too many or two exchanged."""
+    typed = key.casefold()
+    for meant in HOLDING:
+        longer, shorter = sorted((typed, meant), key=len, reverse=True)
+        one_off = len(longer) == len(shorter) + 1 and any(
+            longer[:n] + longer[n + 1 :] == shorter for n in range(len(longer))
+        )
+        if len(meant) > 4 and (one_off or sorted(typed) == sorted(meant)):
+            return meant
+    return None
+
+
+def _hold(meant: str, key: str, node: object, line: int, findings: Findings) -> None:
+    """Tell of a draft; of a value that may mean one or not too, since a guess would send it."""
+    import yaml
+
+    value = str(node.value).strip() if isinstance(node, yaml.ScalarNode) else ""
+    plain = re.sub(r"[\s_]+", "-", value.casefold())
+    if meant == STATUS:
+        holds = True if plain in _STATUS_HOLDS else False if plain in _STATUS_SENDS else None
+        fix = "write 'draft' or 'published'"
+    else:
+        said = True if plain in _TRUE else False if plain in _FALSE else None
+        holds = None if said is None else said is HOLDING[meant]
+        fix = "write true or false"
+        if any(c.isdigit() for c in value):
+            fix += "; the day belongs to the key 'date'"
+    if holds is None:
+        shown = f"cannot be '{excerpt(value)}'" if value else "has no value"
+        _wrong(findings, excerpt(key), shown, fix, line)
+    elif holds:
+        findings.add(
+            "draft",
+            f"the digest is a draft: its front matter says '{excerpt(key)}: {excerpt(value)}'",
+            "take that line out when the digest is ready",
+            line,
+        )
+
+
 def _known(key: str, line: int, values: Mapping[str, str], findings: Findings) -> bool:
     if key not in KEYS:
+        if meant := _slip_of(key):
+            # A slip of the pen must not send a draft.
+            what = f"'{excerpt(key)}' is not known"
+            _wrong(findings, "key", what, f"did you mean '{meant}'? Else take it out", line)
+            return False
         close = difflib.get_close_matches(key.lower()[:40], KEYS, n=1)
         findings.add(
             "front-matter-unknown-key",

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from markdown_it.token import Token
 
+from newsletter.digest.citations import numbers_in, spelling
 from newsletter.digest.findings import Findings, excerpt
 from newsletter.digest.links import Address, check_address
 from newsletter.digest.merge_fields import Tag
@@ -201,18 +202,23 @@ class _Reader:
     # ------------------------------------------------------------ single values
 
     def _cite(self, token: Token) -> None:
-        number, line = str(token.meta["label"]), self._at(token)
-        known = number in self._reading.sources
-        self._reading.cited.add(number)
-        if not known:
-            self._findings.add(
-                "unknown-citation",
-                f"citation [^{excerpt(number)}] has no source",
-                f"add '[^{excerpt(number)}]: [label](https://…)' under Sources,"
-                " or correct the number",
-                line,
-            )
-        self._add(Citation(number, line, known))
+        label, line = str(token.meta["label"]), self._at(token)
+        numbers = numbers_in(label, self._reading.sources)
+        if token.content != "".join(f"[^{number}]" for number in numbers):
+            problem, fix = spelling(token.content, numbers)
+            self._findings.add("citation-spelling", problem, fix, line)
+        for number in numbers:
+            self._reading.cited.add(number)
+            known = number in self._reading.sources
+            if not known:
+                self._findings.add(
+                    "unknown-citation",
+                    f"citation [^{excerpt(number)}] has no source",
+                    f"add '[^{excerpt(number)}]: [label](https://…)' under Sources,"
+                    " or correct the number",
+                    line,
+                )
+            self._add(Citation(number, line, known))
 
     def _merge(self, token: Token) -> None:
         tag, line = token.meta["tag"], self._at(token)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
+from newsletter.digest.dates import day_in_name
 from newsletter.digest.model import Digest
 from newsletter.digest.parser import load
 from newsletter.errors import DigestError, Place
@@ -17,7 +18,7 @@ LATEST = "latest"
 
 _SUFFIXES = (".md", ".markdown")
 _NO_DIGESTS = frozenset({"readme", "contributing", "license", "changelog"})
-_DATED = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})(?![0-9])")
+_DATED = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 def list_digests(folder: Path) -> tuple[Path, ...]:
@@ -66,8 +67,7 @@ def find_digest(reference: str, folder: Path) -> Path:
 
 def day_of_name(path: Path) -> date | None:
     """Return the first day that a file's name says, as 2026-05-07; None: it says none."""
-    match = _DATED.match(path.stem)
-    return _day(match[1]) if match else None
+    return day_in_name(path.stem)
 
 
 def _is_file(path: Path) -> bool:

@@ -12,10 +12,14 @@ from functools import cache
 
 from markdown_it import MarkdownIt
 from markdown_it.rules_block import StateBlock
+from markdown_it.rules_core import StateCore
 from markdown_it.rules_inline import StateInline, image, link
 from mdit_py_plugins.footnote import footnote_plugin
 
+from newsletter.digest.citations import PLAIN, SPELLED, numbers_in
 from newsletter.digest.merge_fields import read_tag
+from newsletter.digest.setext import without_accidents
+from newsletter.digest.source_places import mark_sources
 
 DEEPEST_BLOCK = 24
 """Lists and quotes in one another (a list counts twice: list and item)."""
@@ -43,6 +47,7 @@ def markdown() -> MarkdownIt:
     md.inline.ruler.at("footnote_ref", _citation)
     md.inline.ruler.at("link", _placed(link, "link_open"))
     md.inline.ruler.at("image", _image)
+    md.core.ruler.after("block", "outline", _outline)
     md.inline.ruler.before("escape", "merge_field", _merge_field)
     md.inline.ruler.after("autolink", "raw_html", _raw_html)
     # Addresses are judged by `links`, which can name a line; here every one passes as written.
@@ -50,6 +55,12 @@ def markdown() -> MarkdownIt:
     md.normalizeLink = _as_written  # type: ignore[method-assign]
     md.normalizeLinkText = _as_written  # type: ignore[method-assign, assignment]
     return md
+
+
+def _outline(state: StateCore) -> None:
+    """Settle what is a heading and what holds sources, before any citation is read."""
+    state.tokens = without_accidents(state.tokens, state.env["findings"])
+    state.env["sources"] = mark_sources(state.tokens)
 
 
 def _any_address(url: str) -> bool:
@@ -75,14 +86,33 @@ def _too_deep(state: StateBlock, start: int, end: int, silent: bool) -> bool:
 
 
 def _citation(state: StateInline, silent: bool) -> bool:
-    match = _CITATION.match(state.src, state.pos, state.posMax)
-    if match is None:
+    if state.src[state.pos] != "[":
+        return False
+    if match := _CITATION.match(state.src, state.pos, state.posMax):
+        label = match[1]
+    elif match := SPELLED.match(state.src, state.pos, state.posMax):
+        label = (match["group"] or match["range"]).strip()
+    elif (
+        # Within the words of a link, which are skipped silently first, brackets stay brackets.
+        not (silent or state.linkLevel or _in_address(state))
+        and (match := PLAIN.match(state.src, state.pos, state.posMax))
+        and all(n in state.env["sources"] for n in numbers_in(match["group"], ()))
+    ):
+        label = match["group"]
+    else:
         return False
     if not silent:
         token = state.push("footnote_ref", "", 0)
-        token.meta = {"label": match[1], "offset": state.pos}
+        token.content = match[0]
+        token.meta = {"label": label, "offset": state.pos}
     state.pos = match.end()
     return True
+
+
+def _in_address(state: StateInline) -> bool:
+    """Tell whether a bare web address runs up to here."""
+    before = state.src[max(0, state.pos - _LONGEST_HTML) : state.pos]
+    return not before[-1:].isspace() and "://" in "".join(before.rsplit(maxsplit=1)[-1:])
 
 
 def _merge_field(state: StateInline, silent: bool) -> bool:

@@ -294,3 +294,23 @@ def plain_text(inlines: tuple[Inline, ...]) -> str:
             case Citation():
                 pass
     return "".join(parts)
+
+
+def is_blank(inlines: tuple[Inline, ...]) -> bool:
+    """Tell whether a reader sees nothing of a text: no word, picture, mark or merge value."""
+    for node in inlines:
+        match node:
+            case Text(text) | Code(text):
+                if not all(c.isspace() or c in _UNSEEN for c in text):
+                    return False
+            case Emphasis(children) | Strong(children) | Link(children=children):
+                if not is_blank(children):
+                    return False
+            case Image() | MergeField() | Citation():
+                return False
+            case LineBreak():
+                pass
+    return True
+
+
+_UNSEEN = "\u00ad\u034f\u200b\u200c\u200d\u200e\u200f\u2060\ufeff\ufe0f"

@@ -12,13 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from newsletter.digest.blocks import read_outline
+from newsletter.digest.citations import check_citations, check_text
+from newsletter.digest.dates import day_in_name
+from newsletter.digest.definitions import with_plain_definitions
 from newsletter.digest.findings import Findings, excerpt
 from newsletter.digest.front_matter import FrontMatter, read_front_matter
 from newsletter.digest.inlines import Reading
 from newsletter.digest.markdown import markdown
 from newsletter.digest.merge_fields import scan
 from newsletter.digest.model import Digest, Parsed
-from newsletter.digest.sources import source_numbers
 from newsletter.digest.structure import build
 from newsletter.errors import DigestError, Place
 
@@ -27,6 +29,9 @@ LARGEST = 1024 * 1024
 
 LONG = 200_000
 """Bytes of a digest beyond which its email cannot fit what mail readers show (A7)."""
+
+_SHOWN = frozenset({"title", "author", "subject", "preheader"})
+"""What readers see of the front matter."""
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffe\uffff]")
 
@@ -76,13 +81,17 @@ def parse(text: str, *, slug: str, path: str | None = None) -> Parsed:
     if front.length:
         # Emptied, not cut, so that every line keeps its number.
         source = "\n" * front.length + source.split("\n", front.length)[-1]
-    env: dict[str, Any] = {}
+    source = with_plain_definitions(source)
+    env: dict[str, Any] = {"findings": findings}
     tokens = markdown().parse(source, env)
     _look_at_references(env, findings)
-    reading = Reading(findings, source_numbers(tokens))
+    check_citations(tokens, env["sources"], findings)
+    reading = Reading(findings, env["sources"])
     outline = read_outline(tokens, source.split("\n"), reading)
-    parts = build(outline, front, findings)
+    for key in _SHOWN & front.values.keys():
+        check_text(front.values[key], front.lines[key], findings)
     slug = front.get("slug") or slug
+    parts = build(outline, front, findings, named=day_in_name(slug))
     if len(data) > LONG:
         findings.add(
             "long-digest",

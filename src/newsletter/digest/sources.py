@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterator, Sequence
-
-from markdown_it.token import Token
 
 from newsletter.digest.blocks import Definition
 from newsletter.digest.findings import Findings, excerpt
@@ -28,68 +25,34 @@ from newsletter.digest.model import (
     plain_text,
 )
 
-SOURCE_HEADINGS = frozenset(
-    {
-        *("sources", "source", "references", "footnotes", "notes"),
-        *("quellen", "fußnoten", "références", "notes de bas de page"),
-        *("fuentes", "referencias", "fontes", "referências", "fonti", "riferimenti"),
-        *("bronnen", "źródła", "المصادر", "מקורות", "出典"),
-    }
-)
-"""The words of a heading that holds sources, in small letters."""
-
 _SEPARATOR = re.compile(r"^[\s,;:.|·•—–-]+|[\s,;:|·•—–-]+$")
-
-
-def is_sources_heading(words: str) -> bool:
-    """Tell whether a heading's words say that sources follow."""
-    plain = unicodedata.normalize("NFC", words).strip(" \t*_:#").casefold()
-    return plain in {heading.casefold() for heading in SOURCE_HEADINGS}
-
-
-def source_numbers(tokens: Sequence[Token]) -> frozenset[str]:
-    """Return the numbers that citations may point to, before any citation is read.
-
-    These are the labels of all definitions, and the numbers of an ordered list below a final
-    heading that holds sources.
-    """
-    numbers = {
-        str(token.meta["label"]) for token in tokens if token.type == "footnote_reference_open"
-    }
-    headings = [n for n, t in enumerate(tokens) if t.type == "heading_open" and t.level == 0]
-    if headings and is_sources_heading(tokens[headings[-1] + 1].content):
-        start = index = 0
-        for token in tokens[headings[-1] :]:
-            if token.type == "ordered_list_open" and token.level == 0:
-                start, index = int(token.attrs.get("start", 1)), 0
-            elif token.type == "bullet_list_open" and token.level == 0:
-                start = -1
-            elif token.type == "list_item_open" and token.level == 1 and start >= 0:
-                numbers.add(str(start + index))
-                index += 1
-    return frozenset(numbers)
 
 
 def read_sources(
     definitions: Sequence[Definition], below: Sequence[Block], findings: Findings
 ) -> tuple[Source, ...]:
-    """Return all sources in the digest's order; `below` is what stands under their heading.
+    """Return all sources in the digest's order; `below` is what stands under their headings.
 
     A source that is defined twice stays twice, so that nothing is lost, and is an error. Items
     of a bulleted list get the next free numbers.
     """
-    found = [(d.label, d.blocks, d.line) for d in definitions]
-    taken = [int(label) for label, _, _ in found if re.fullmatch("[0-9]{1,9}", label)]
+    found = [(d.label, d.blocks, d.line, f"[^{excerpt(d.label)}]") for d in definitions]
+    taken = [int(label) for label, *_ in found if re.fullmatch("[0-9]{1,9}", label)]
     free = max(taken, default=0) + 1
     for block in below:
         if isinstance(block, ListBlock):
             first = block.start if block.ordered else free
             found += [
-                (str(first + index), item, _line(item) or block.line)
+                (
+                    str(first + index),
+                    item,
+                    _line(item) or block.line,
+                    f"number {first + index} of the list",
+                )
                 for index, item in enumerate(block.items)
             ]
             free = max(free, first + len(block.items))
-        elif not isinstance(block, Rule):
+        elif block_text(block).strip():
             findings.add(
                 "text-under-sources",
                 f"'{excerpt(block_text(block), 40)}' stands under Sources but is no source",
@@ -98,16 +61,16 @@ def read_sources(
             )
     sources: list[Source] = []
     lines: dict[str, int] = {}
-    for number, blocks, line in found:
+    for number, blocks, line, shown in found:
         if number in lines:
             findings.add(
                 "duplicate-source",
-                f"source [^{excerpt(number)}] is given twice, first on line {lines[number]}",
+                f"source {shown} is given twice, first on line {lines[number]}",
                 "give each source its own number",
                 line,
             )
         lines.setdefault(number, line)
-        sources.append(_source(number, blocks, line, findings))
+        sources.append(_source(number, blocks, line, shown, findings))
     return tuple(sources)
 
 
@@ -115,13 +78,15 @@ def _line(blocks: Sequence[Block]) -> int | None:
     return blocks[0].line if blocks else None
 
 
-def _source(number: str, blocks: Sequence[Block], line: int, findings: Findings) -> Source:
+def _source(
+    number: str, blocks: Sequence[Block], line: int, shown: str, findings: Findings
+) -> Source:
     first = blocks[0] if blocks else None
     leaves = list(_leaves(first.children)) if isinstance(first, Paragraph) else []
     if any(isinstance(leaf, MergeField) for leaf in leaves):
         findings.add(
             "merge-field-in-source",
-            f"source [^{excerpt(number)}] holds a merge field",
+            f"source {shown} holds a merge field",
             "write the words in full; every reader gets the same sources",
             line,
         )
@@ -142,8 +107,8 @@ def _source(number: str, blocks: Sequence[Block], line: int, findings: Findings)
     if not label:
         findings.add(
             "empty-source",
-            f"source [^{excerpt(number)}] says nothing",
-            f"write '[^{excerpt(number)}]: [label](https://…)'",
+            f"source {shown} says nothing",
+            f"write '[^{excerpt(number)}]: [label](https://…)', or take it out",
             line,
         )
     return Source(number, label, url, note or None, line)

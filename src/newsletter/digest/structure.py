@@ -3,9 +3,10 @@
 The rules, in order:
 
 1. The first level-1 heading is the title; a later one is treated as level 2.
-2. The paragraph below the title may be the byline (`byline`), else it belongs to the lede. The
-   lede reaches to the first heading.
-3. A final heading "Sources" (any level) and the rule above it hold sources and are no section.
+2. The paragraph below the title may be the byline (`byline`), or the one below it; else it belongs
+   to the lede. A heading that is a date is the byline too. The lede reaches to the first heading.
+3. Headings that hold sources (`source_places`) are no sections. What stands behind the sources
+   ends the digest.
 4. With any level-3 heading, level 2 makes sections and level 3 stories; a level-2 heading that
    has no story but a why-it-matters is itself a story. Without level 3, level-2 headings are
    stories when there are several of them or one says why it matters, else the one is a section.
@@ -19,9 +20,11 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from datetime import date
 
 from newsletter.digest.blocks import Item, Outline, Title
-from newsletter.digest.byline import read_byline, read_date, tell_date
+from newsletter.digest.byline import Settle, looks_like_byline, read_byline
+from newsletter.digest.dates import DateReading, find_date, read_date, tell_date
 from newsletter.digest.findings import Findings, excerpt
 from newsletter.digest.front_matter import FrontMatter
 from newsletter.digest.merge_fields import scan
@@ -29,14 +32,18 @@ from newsletter.digest.model import (
     Block,
     Byline,
     Inline,
+    LineBreak,
+    ListBlock,
     Paragraph,
+    Quote,
     Rule,
     Section,
     Source,
     Story,
+    is_blank,
     plain_text,
 )
-from newsletter.digest.sources import is_sources_heading, read_sources
+from newsletter.digest.sources import read_sources
 from newsletter.digest.why import as_heading, has_why, is_label, split_story
 
 _LONGEST_ANCHOR = 60
@@ -54,16 +61,20 @@ class Structure:
     sources: tuple[Source, ...]
 
 
-def build(outline: Outline, front: FrontMatter, findings: Findings) -> Structure:
-    """Return the parts of a digest; what is odd about them goes to the findings."""
-    items, below = _cut_sources(outline.items)
-    title, before, items = _cut_title(items)
+def build(
+    outline: Outline, front: FrontMatter, findings: Findings, *, named: date | None = None
+) -> Structure:
+    """Return the parts of a digest; what is odd about them goes to the findings.
+
+    `named` is the day that the digest's name says: it counts where the text says none.
+    """
+    title, before, items = _cut_title(outline.items)
     _look_at_headings(title, items, findings)
     items = [
         replace(item, level=2) if isinstance(item, Title) and item.level == 1 else item
         for item in items
     ]
-    byline, items = _cut_byline(items, front, findings)
+    byline, before, items = _cut_byline(before, items, front, findings, named)
     first = next((n for n, item in enumerate(items) if isinstance(item, Title)), len(items))
     lede = _blocks([*before, *items[:first]])
     inlines = title.inlines if title else ()
@@ -71,38 +82,21 @@ def build(outline: Outline, front: FrontMatter, findings: Findings) -> Structure
     if written := front.get("title"):
         title_line = title_line or front.lines["title"]
         inlines = scan(written, findings, line=front.lines["title"])
+    if byline.day is None and not findings.has("ambiguous-date", "unreadable-date"):
+        byline = replace(
+            byline, day=_day_elsewhere(plain_text(inlines), title_line, named, findings)
+        )
     return Structure(
         inlines,
         title_line,
         byline,
         lede,
-        _sections(items[first:]),
-        read_sources(outline.definitions, below, findings),
+        (*_sections(items[first:]), *_closing(outline.closing)),
+        read_sources(outline.definitions, outline.below, findings),
     )
 
 
 # ---------------------------------------------------------------- cutting parts off
-
-
-def _cut_sources(items: Sequence[Item]) -> tuple[list[Item], list[Block]]:
-    """Return the items without the sources' heading, and the blocks that stood below it."""
-    kept = list(items)
-    below: list[Block] = []
-    last = max((n for n, item in enumerate(kept) if isinstance(item, Title)), default=None)
-    if last is not None and _is_sources(kept[last]):
-        below = [item for item in kept[last + 1 :] if not isinstance(item, Title)]
-        del kept[last:]
-    elif kept and _is_sources(kept[-1]):
-        kept.pop()
-    while kept and isinstance(kept[-1], Rule):
-        kept.pop()
-    return kept, below
-
-
-def _is_sources(item: Item) -> bool:
-    if isinstance(item, Title):
-        return item.level > 1 and is_sources_heading(item.words)
-    return isinstance(item, Paragraph) and is_sources_heading(plain_text(item.children))
 
 
 def _cut_title(items: list[Item]) -> tuple[Title | None, list[Item], list[Item]]:
@@ -114,24 +108,22 @@ def _cut_title(items: list[Item]) -> tuple[Title | None, list[Item], list[Item]]
 
 
 def _cut_byline(
-    items: list[Item], front: FrontMatter, findings: Findings
-) -> tuple[Byline, list[Item]]:
-    """Read author and day from the first paragraph and the front matter, which wins."""
+    before: list[Item],
+    items: list[Item],
+    front: FrontMatter,
+    findings: Findings,
+    named: date | None,
+) -> tuple[Byline, list[Item], list[Item]]:
+    """Read author and day from what stands around the title and the front matter, which wins."""
+
+    def settle(reading: DateReading) -> DateReading:
+        return reading.settled(named)
+
     # When the front matter gives the day, a byline's own date needs no correction.
     told = Findings() if front.get("date") else findings
-    byline: Byline | None = None
-    if items and isinstance(items[0], Paragraph):
-        byline = read_byline(items[0].children, items[0].line, told)
-        if byline is not None:
-            items = items[1:]
-    if byline is not None and byline.day is None and items and isinstance(items[0], Paragraph):
-        # Author and date may stand in two paragraphs.
-        second = read_byline(items[0].children, items[0].line, told)
-        if second is not None and second.day is not None:
-            author = byline.author or second.author
-            byline = Byline(author, second.day, f"{byline.text} • {second.text}", byline.line)
-            items = items[1:]
-    byline = byline or Byline(None, None)
+    byline, items = _written_byline(items, told, settle)
+    if byline.day is None and byline.author is None and before:
+        byline, before = _written_byline(before, told, settle)
     if author := front.get("author"):
         byline = replace(byline, author=author, line=byline.line or front.lines["author"])
     if written := front.get("date"):
@@ -145,9 +137,79 @@ def _cut_byline(
                 line,
             )
         else:
+            reading = settle(reading)
             tell_date(reading, findings, line)
         byline = replace(byline, day=reading.day if reading else None, line=byline.line or line)
+    return byline, before, items
+
+
+def _written_byline(
+    items: list[Item], findings: Findings, settle: Settle
+) -> tuple[Byline, list[Item]]:
+    """Read the byline: the first paragraph, or the one below a line that says neither."""
+    at = 0
+    byline = _byline_of(items, 0, findings, settle)
+    if byline is None and (second := _byline_of(items, 1, Findings(), settle)) and second.day:
+        # A line such as a motto may stand between the title and the byline.
+        at, byline = 1, _byline_of(items, 1, findings, settle)
+    if byline is None:
+        return Byline(None, None), items
+    items = [*items[:at], *items[at + 1 :]]
+    if byline.day is None or byline.author is None:
+        # Author and date may stand in two paragraphs.
+        more = _byline_of(items, at, Findings(), settle)
+        if more is not None and (more.day is None or byline.day is None):
+            more = _byline_of(items, at, findings, settle) or more
+            author, day = byline.author or more.author, byline.day or more.day
+            byline = Byline(author, day, f"{byline.text} • {more.text}", byline.line)
+            items = [*items[:at], *items[at + 1 :]]
     return byline, items
+
+
+def _byline_of(
+    items: Sequence[Item], index: int, findings: Findings, settle: Settle
+) -> Byline | None:
+    """Return what an item says as a byline; a heading is one when it is a date alone."""
+    match items[index : index + 1]:
+        case [Paragraph(children, line)] | [Quote((Paragraph(children, line),))]:
+            return read_byline(children, line, findings, settle=settle)
+        case [ListBlock(items=entries, line=line)]:
+            # Author and date may be listed, each with its label.
+            joined: tuple[Inline, ...] = ()
+            for entry in entries:
+                if len(entry) != 1 or not isinstance(entry[0], Paragraph):
+                    return None
+                joined += (*entry[0].children, LineBreak())
+            byline = read_byline(joined, line, Findings(), settle=settle)
+            return byline if byline is not None and byline.day else None
+        case [Title(inlines=inlines, line=line, words=words)] if index == 0:
+            if not looks_like_byline(words):
+                return None
+            byline = read_byline(inlines, line, Findings(), settle=settle)
+            return byline if byline is not None and byline.day else None
+    return None
+
+
+def _day_elsewhere(
+    title: str, line: int | None, named: date | None, findings: Findings
+) -> date | None:
+    """Return the day of the digest's name, else of its title, which may tell of another."""
+    if named is not None:
+        return named
+    found = find_date(title)
+    if found is None:
+        return None
+    tell_date(found[0], findings, line)
+    return found[0].day
+
+
+def _closing(blocks: Sequence[Block]) -> tuple[Section, ...]:
+    """Return what stands behind the sources: it ends the digest, apart by a rule."""
+    kept = _trimmed(blocks)
+    if not kept:
+        return ()
+    line = kept[0].line
+    return (Section(None, (Rule(line), *kept), (), None, line),)
 
 
 # ---------------------------------------------------------------- headings
@@ -161,7 +223,7 @@ def _look_at_headings(title: Title | None, items: Sequence[Item], findings: Find
         floor = min(3, *levels)
     previous = floor
     for item in [*([title] if title else []), *titles]:
-        if not item.words:
+        if not item.words or is_blank(item.inlines):
             findings.add("empty-heading", "a heading has no words", "write them", item.line)
         if is_label(item.words):
             continue
@@ -243,7 +305,7 @@ def _promoted(parts: Sequence[_Part]) -> list[_Part]:
 
 
 def _with_anchors(parts: Sequence[_Part]) -> list[Section]:
-    taken: set[str] = set()
+    taken: dict[str, int] = {}
     sections: list[Section] = []
     for part in parts:
         anchor = _anchor(part.title, "section", taken) if part.title else None
@@ -261,15 +323,16 @@ def _with_anchors(parts: Sequence[_Part]) -> list[Section]:
     return sections
 
 
-def _anchor(title: Title, otherwise: str, taken: set[str]) -> str:
+def _anchor(title: Title, otherwise: str, taken: dict[str, int]) -> str:
     """Return a name for links within the digest: letters and digits of any script, unique."""
     plain = unicodedata.normalize("NFKC", title.words).lower()
     name = re.sub(r"[\W_]+", "-", plain).strip("-")[:_LONGEST_ANCHOR].strip("-") or otherwise
-    anchor, number = name, 1
+    anchor, number = name, taken.get(name, 0)
     while anchor in taken:
         number += 1
         anchor = f"{name}-{number}"
-    taken.add(anchor)
+    # Where the next of the same name goes on counting.
+    taken[name], taken[anchor] = max(number, 1), taken.get(anchor, 1)
     return anchor
 
 

@@ -47,6 +47,13 @@ def is_label(words: str) -> bool:
     return _LABEL.fullmatch(words) is not None
 
 
+def opens_why(markdown: str) -> bool:
+    """Tell whether the label opens a line of Markdown, marks of emphasis around it or not."""
+    bare = markdown.lstrip("*_ ")
+    label = _LABEL.match(bare)
+    return label is not None and (bare != markdown or label["mark"] in tuple(":—–"))
+
+
 def after_label(children: tuple[Inline, ...]) -> tuple[Inline, ...] | None:
     """Return what follows the label that opens a paragraph; None when none does.
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from markupsafe import Markup, escape
 
-from newsletter.digest.model import Block, Digest, Inline, Section, Source
+from newsletter.digest.model import Block, Digest, Inline, Section, Source, is_blank
 from newsletter.rendering.html import HtmlWriter
 from newsletter.rendering.page import Defaults
 from newsletter.rendering.words import direction_of, words_of
@@ -51,7 +51,9 @@ class _EntryWriter(HtmlWriter):
     def heading(
         self, level: int, inlines: Sequence[Inline], *, anchor: str | None = None
     ) -> Markup:
-        """Return a heading without a name."""
+        """Return a heading without a name; nothing without words."""
+        if is_blank(tuple(inlines)):
+            return Markup("")
         return Markup("<h{0}>{1}</h{0}>").format(self._tag(level), self.inlines(inlines))
 
     def section(self, section: Section) -> Markup:

@@ -32,6 +32,7 @@ from newsletter.digest.model import (
     Strong,
     Table,
     Text,
+    is_blank,
     plain_text,
 )
 from newsletter.rendering.content import SlotContext
@@ -81,8 +82,10 @@ class HtmlWriter:
         """Return a heading; levels 1 to 3 are title, section and story.
 
         It looks like its level. Its tag is one below the heading it stands under, so that the
-        order has no gaps (B4): a story without a section is an `<h2>`.
+        order has no gaps (B4): a story without a section is an `<h2>`. Without words it is nothing.
         """
+        if is_blank(tuple(inlines)):
+            return Markup("")
         name = f' id="{escape(anchor)}"' if anchor else ""
         tag, style = self._tag(level), self._style(f"heading-{min(level, 4)}")
         return _safe(f"<h{tag}{name}{style}>{self.inlines(inlines)}</h{tag}>")
@@ -179,7 +182,7 @@ class HtmlWriter:
         """Return running text; a citation stands close to the word it follows."""
         parts: list[Markup] = []
         before: Inline | None = None
-        for node, after in zip(inlines, [*inlines[1:], None], strict=True):
+        for node, after in zip(inlines, [*inlines[1:], None], strict=False):
             if isinstance(node, Text) and isinstance(after, Citation):
                 node = Text(node.text.rstrip())
             if isinstance(node, Citation):

@@ -8,15 +8,21 @@ from dataclasses import dataclass
 
 from newsletter.digest.model import (
     Block,
+    Citation,
     CodeBlock,
     Digest,
+    Emphasis,
     Heading,
+    Image,
     Inline,
+    Link,
     ListBlock,
     Paragraph,
     Quote,
     Rule,
+    Strong,
     Table,
+    is_blank,
     plain_text,
 )
 
@@ -65,10 +71,14 @@ def outline_of(digest: Digest) -> Outline:
         EntryGroup(
             section.title,
             section.anchor,
-            tuple(Entry(story.anchor, story.title) for story in section.stories),
+            tuple(
+                Entry(story.anchor, story.title)
+                for story in section.stories
+                if has_words(story.title)
+            ),
         )
         for section in digest.sections
-        if section.stories
+        if any(has_words(story.title) for story in section.stories)
     )
     words = letters = 0
     for text in _texts(digest):
@@ -77,6 +87,24 @@ def outline_of(digest: Digest) -> Outline:
         letters += some_letters
     minutes = words / WORDS_A_MINUTE + letters / CHARACTERS_A_MINUTE
     return Outline(len(digest.stories), max(1, round(minutes)), groups)
+
+
+def has_words(title: tuple[Inline, ...]) -> bool:
+    """Return whether a title says anything in a list of titles, without its pictures and marks."""
+    for node in title:
+        match node:
+            case Emphasis(children) | Strong(children) | Link(children=children):
+                if has_words(children):
+                    return True
+            case Image(alt=alt):
+                if alt.strip():
+                    return True
+            case Citation():
+                pass
+            case _:
+                if not is_blank((node,)):
+                    return True
+    return False
 
 
 def _measure(text: str) -> tuple[int, int]:

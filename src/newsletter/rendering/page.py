@@ -22,12 +22,13 @@ from newsletter.digest.model import (
     Section,
     Source,
     Story,
+    is_blank,
     plain_text,
 )
 from newsletter.rendering.content import SlotContext
 from newsletter.rendering.html import HtmlWriter, host_of
 from newsletter.rendering.merge import SlotAllocator
-from newsletter.rendering.outline import first_words, outline_of
+from newsletter.rendering.outline import first_words, has_words, outline_of
 from newsletter.rendering.styles import ClassStyles
 from newsletter.rendering.words import direction_of, words_of
 
@@ -83,7 +84,9 @@ def write_page(digest: Digest, language: str, *, home: str, back: str) -> Page:
         language=language,
         direction=direction_of(language),
         contents=tuple(
-            ContentsLine(_anchor(story.anchor), plain_text(story.title)) for story in digest.stories
+            ContentsLine(_anchor(story.anchor), plain_text(story.title))
+            for story in digest.stories
+            if has_words(story.title)
         ),
         lede=writer.blocks(digest.lede),
         body=Markup("\n").join(writer.section(section) for section in digest.sections),
@@ -153,6 +156,8 @@ class _PageWriter(HtmlWriter):
         ).format(self._words.why, self.blocks(blocks, boxed=True))
 
     def _headline(self, level: int, title: Sequence[Inline], name: str) -> Markup:
+        if is_blank(tuple(title)):
+            return Markup("")
         return Markup(
             '<h{0} id="{1}" class="digest-heading-{2}"><a class="anchor" href="#{1}" '
             'aria-hidden="true" tabindex="-1">#</a>{3}</h{0}>'

@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from newsletter.cli.app import app
-from newsletter.errors import AudienceError, UsageError
+from newsletter.errors import AudienceError, DeliveryError, UsageError
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -189,3 +189,26 @@ def test_without_spamassassin_the_check_says_so(
 
     assert code == 0
     assert "SpamAssassin is not here" in out
+
+
+def test_a_draft_is_checked_rendered_and_tested_and_not_sent(run: Run, tmp_path: Path) -> None:
+    with_readers(run, tmp_path)
+    draft = f"---\ndraft: true\n---\n{GOOD}"
+    (tmp_path / "digests" / "draft.md").write_text(draft, encoding="utf-8")
+
+    checked = run("check", "draft")
+    rendered = run("render", "draft", "--out", "look")
+    tested = run("test", "draft", "--to", "me@example.org")
+    with pytest.raises(DeliveryError) as refused:
+        run("send", "draft", "--list", "daily", "--yes")
+    (tmp_path / "digests" / "draft.md").write_text(draft.replace("true", "false"), encoding="utf-8")
+    sent = run("send", "draft", "--list", "daily", "--yes")
+
+    assert checked[0] == 1
+    assert "draft.md:2: error: the digest is a draft" in checked[1]
+    assert (tmp_path / "look" / "message.html").is_file()
+    assert rendered[0] == 0
+    assert (tested[0], "accepted" in tested[1]) == (0, True)
+    assert "its front matter says 'draft: true'" in str(refused.value)
+    assert "take that line out when the digest is ready" in str(refused.value.fix)
+    assert sent[0] == 0, sent

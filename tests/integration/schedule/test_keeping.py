@@ -168,6 +168,25 @@ def test_a_broken_digest_waits_is_told_once_and_goes_out_when_it_is_corrected(
     assert fired.status is EditionStatus.FIRED
 
 
+def test_a_draft_waits_is_told_once_and_goes_out_when_it_is_ready(stage: KeepingStage) -> None:
+    draft = f"---\ndraft: true\n---\n{a_digest()}"
+    stage.schedule()
+    stage.write(draft)
+    waiting = stage.look(at=DUE)
+    stage.look(after=MINUTE)
+    told = stage.alert_text()
+    stage.write(draft.replace("true", "false"))
+    fired = stage.look(after=MINUTE)
+
+    assert waiting is not None
+    assert waiting.status is EditionStatus.WAITING
+    assert "the digest is a draft" in (waiting.reason or "")
+    assert stage.alerts() == ["Not ready: morning of 2026-11-24 to daily"]
+    assert "draft: true" in told
+    assert fired is not None
+    assert fired.status is EditionStatus.FIRED
+
+
 def test_each_broken_revision_is_told_of(stage: KeepingStage) -> None:
     stage.schedule()
     stage.write(BROKEN)

@@ -17,9 +17,12 @@ SOURCE = "A fact [^1].\n\n[^1]: [x](https://x.example)\n"
 SAMPLES = {
     "accidental-heading": HEAD + "Running words\nof some length\n---\n\nMore.",
     "ambiguous-date": "# T\n\n*By Ada, 3/4/2026*\n\nx",
+    "citation-marker": HEAD + "Boats\ue200cite\ue202turn0search1\ue201 sail.",
+    "citation-spelling": HEAD + "A fact [^ 1].\n\n[^1]: [x](https://x.example)\n",
     "control-character": HEAD + "A \x07 bell.",
     "date-differs-from-name": "# T\n\n*By Ada, 2026-11-23*\n\nx",
     "deceptive-link-text": HEAD + "See [https://bank.example](https://evil.example/x).",
+    "draft": "---\ndraft: true\n---\n" + HEAD,
     "duplicate-link": HEAD + "[One](https://a.example/) [two](https://a.example/)",
     "duplicate-source": HEAD + SOURCE + "[^1]: [y](https://y.example)\n",
     "duplicate-story-title": HEAD + STORY + STORY,
@@ -41,6 +44,7 @@ SAMPLES = {
     "invalid-link": HEAD + "[A page](https:///nowhere)",
     "long-digest": HEAD + "word " * 40_000,
     "long-word": HEAD + "x" * 5000,
+    "malformed-citation": HEAD + "A fact [^1.",
     "meaningless-link-text": HEAD + "Look [here](https://a.example/).",
     "merge-field-in-link": HEAD + "[A page](https://a.example/{{name}})",
     "merge-field-in-source": HEAD + "A [^1].\n\n[^1]: {{ name }} [x](https://x.example)\n",
@@ -50,6 +54,7 @@ SAMPLES = {
     "no-date": "# T\n\nHello.",
     "no-stories": HEAD + "Hello.",
     "no-title": "*By Ada, 2026-11-24*\n\nHello.",
+    "perhaps-citation": HEAD + "A fact [7].",
     "raw-html": HEAD + "A <b>bold</b> word.",
     "relative-link": HEAD + "[A page](/about)",
     "second-title": HEAD + "# Another\n\nWords.",
@@ -77,8 +82,8 @@ FINE = (
 )
 
 
-def found(text: str) -> dict[str, Finding]:
-    parsed = parse(text, slug="2026-11-24")
+def found(text: str, slug: str = "2026-11-24") -> dict[str, Finding]:
+    parsed = parse(text, slug=slug)
     return {f.code: f for f in check(parsed, merge_fields={"name", "first_name"})}
 
 
@@ -88,9 +93,11 @@ def test_every_code_has_a_sample_that_produces_it() -> None:
 
 @pytest.mark.parametrize("code", sorted(SAMPLES))
 def test_a_code_is_produced_and_says_what_comes_of_it(code: str) -> None:
-    finding = found(SAMPLES[code]).get(code)
+    slug = "undated" if code == "no-date" else "2026-11-24"
 
-    assert finding is not None, sorted(found(SAMPLES[code]))
+    finding = found(SAMPLES[code], slug).get(code)
+
+    assert finding is not None, sorted(found(SAMPLES[code], slug))
     assert (finding.severity, finding.why) == (CODES[code].severity, CODES[code].why)
     assert finding.fix
 

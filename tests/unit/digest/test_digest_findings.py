@@ -21,7 +21,7 @@ STORY = "## News\n\n### A story\n\nIt happened.\n\n**Why it matters:** It does.\
 
 
 def findings(text: str) -> dict[str, Finding]:
-    parsed = parse(text, slug="2026-11-24")
+    parsed = parse(text, slug="sample")
     return {f.code: f for f in check(parsed, merge_fields={"name", "first_name"})}
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from newsletter.digest.model import Block, Digest, Paragraph, Section, Source, Text
 from newsletter.rendering.content import PREFERENCES_URL, UNSUBSCRIBE_URL, ListIdentity
 from newsletter.rendering.merge import SlotAllocator
-from newsletter.rendering.outline import Outline, outline_of
+from newsletter.rendering.outline import Outline, has_words, outline_of
 from newsletter.rendering.text.blocks import BlockText
 from newsletter.rendering.text.lines import (
     COLUMNS,
@@ -157,8 +157,9 @@ class _Parts:
                 close = not section.blocks
             yield from self._blocks.blocks(section.blocks)
             for story in section.stories:
-                number += 1
-                mark = f"{number}. " if numbered else ""
+                titled = has_words(story.title)
+                number += titled
+                mark = f"{number}. " if numbered and titled else ""
                 if heading := self._blocks.heading(story.title, "-", mark=mark):
                     yield heading if close else f"\n{heading}"
                 yield from self._blocks.blocks(story.blocks)
