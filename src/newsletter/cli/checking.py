@@ -12,6 +12,7 @@ from newsletter.delivery.preparing import Prepared
 from newsletter.digest.model import Finding
 from newsletter.rendering.checks.size import CLIPPED, merged_sizes
 from newsletter.rendering.checks.subject import on_a_phone, shown_subject
+from newsletter.rendering.render import shown_preheader
 from newsletter.settings import Settings
 
 _OPTIONS = {
@@ -112,7 +113,7 @@ def check_json(prepared: Prepared, asked: Asked, notes: Sequence[str]) -> dict[s
         "stories": len(prepared.digest.stories),
         "sources": len(prepared.digest.sources),
         "subject": shown_subject(content) if content else None,
-        "preheader": content.preheader if content else None,
+        "preheader": shown_preheader(content) if content else None,
         "phone": {"subject": subject, "preview": preview},
         "html_bytes": sizes.html if sizes else None,
         "text_bytes": sizes.text if sizes else None,

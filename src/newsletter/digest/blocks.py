@@ -24,12 +24,15 @@ from newsletter.digest.model import (
     Paragraph,
     Quote,
     Rule,
+    Strong,
     Table,
     Text,
     plain_text,
 )
 from newsletter.digest.source_places import ROLE
 
+_TASK = re.compile(r"\[([ xX])\][ \u00a0]")
+_NOTE = re.compile(r"\[!(NOTE|TIP|IMPORTANT|WARNING|CAUTION)\]", re.IGNORECASE)
 _CELL = re.compile(r"(?:[^|\\]|\\.)*", re.DOTALL)
 
 
@@ -127,7 +130,7 @@ class _Blocks:
             case "bullet_list_open" | "ordered_list_open":
                 block = self._list(token, line)
             case "blockquote_open":
-                block = Quote(self._until("blockquote_close"), line)
+                block = Quote(_as_note(self._until("blockquote_close")), line)
             case "fence" | "code_block":
                 language = token.info.split(maxsplit=1)[0] if token.info.strip() else None
                 block = CodeBlock(token.content.removesuffix("\n"), language, line)
@@ -162,7 +165,7 @@ class _Blocks:
         items: list[tuple[Block, ...]] = []
         while self._tokens[self._at].type != closing:
             self._at += 1
-            items.append(self._until("list_item_close"))
+            items.append(_as_task(self._until("list_item_close")))
         self._at += 1
         start = opening.attrs.get("start", 1)
         return ListBlock(ordered, tuple(items), int(start), line)
@@ -216,3 +219,24 @@ class _Blocks:
             line,
         )
         return Paragraph((Text(" ".join(token.content.split())),), line) if token.content else None
+
+
+def _as_task(item: tuple[Block, ...]) -> tuple[Block, ...]:
+    """Read `[ ]` and `[x]` at the head of a list's item: a box, empty or ticked."""
+    match item:
+        case (Paragraph((Text(text), *rest), line), *more) if found := _TASK.match(text):
+            box = "\N{BALLOT BOX}" if found[1] == " " else "\N{BALLOT BOX WITH CHECK}"
+            words = Text(f"{box}\N{NO-BREAK SPACE}{text[found.end() :]}")
+            return (Paragraph((words, *rest), line), *more)
+    return item
+
+
+def _as_note(blocks: tuple[Block, ...]) -> tuple[Block, ...]:
+    """Read `[!NOTE]` at the head of a quote: what kind of note it is, in bold."""
+    match blocks:
+        case (Paragraph((Text(text), *rest), line), *more) if found := _NOTE.match(text):
+            label = Strong((Text(found[1].capitalize()),))
+            words = text[found.end() :].lstrip()
+            body = (Text(f": {words}"), *rest) if words or rest else ()
+            return (Paragraph((label, *body), line), *more)
+    return blocks

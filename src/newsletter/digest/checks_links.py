@@ -9,7 +9,17 @@ from collections.abc import Sequence
 
 from newsletter.digest.findings import Findings, excerpt
 from newsletter.digest.link_words import is_meaningless, other_site
-from newsletter.digest.model import Emphasis, Image, Inline, Link, Source, Strong, Text, plain_text
+from newsletter.digest.model import (
+    Emphasis,
+    Image,
+    Inline,
+    Link,
+    Source,
+    Strong,
+    Struck,
+    Text,
+    plain_text,
+)
 
 
 def check_link(link: Link, line: int, findings: Findings) -> None:
@@ -66,7 +76,7 @@ def check_neighbours(inlines: Sequence[Inline], line: int, findings: Findings) -
                 before = node
             case Text(text) if not text.strip():
                 pass
-            case Emphasis(children) | Strong(children):
+            case Emphasis(children) | Strong(children) | Struck(children):
                 check_neighbours(children, line, findings)
                 before = None
             case _:

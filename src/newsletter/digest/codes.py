@@ -177,6 +177,11 @@ _ERRORS: dict[str, tuple[str, str, str]] = {
         "Mail clients block it, and filters take the mail for an attack.",
         "Use an https:// address.",
     ),
+    "unclosed-comment": (
+        "A comment that is never closed: `<!--` without `-->`.",
+        "All that follows it would be missing from the mail.",
+        "Close it with `-->`, or write `\\<!--` when it is meant to be shown.",
+    ),
 }
 
 _WARNINGS: dict[str, tuple[str, str, str]] = {
@@ -295,6 +300,22 @@ _WARNINGS: dict[str, tuple[str, str, str]] = {
         "A number in brackets or a raised number may be meant as a citation.",
         "It is shown as it is typed and leads nowhere.",
         "Write `[^1]` and give it a source; `\\[1]` when it is meant as it is.",
+    ),
+    "heading-spelling": (
+        "A heading without the space behind its `##`.",
+        "It is read as the heading that was meant; other programs show it as typed.",
+        "Write `## Heading`.",
+    ),
+    "link-with-spaces": (
+        "The address of a link holds spaces.",
+        "It is read with `%20` in their place; other programs show the whole as typed.",
+        "Write `%20` for each space in the address.",
+    ),
+    "markup-as-typed": (
+        "Markup of other programs, or markup that a slip kept from being read: `==words==`,"
+        " `[[words]]`, `:smile:`, `**words`.",
+        "Readers see the marks in the middle of the text.",
+        "Write what Markdown knows, or `\\` before a mark that is meant as it is.",
     ),
     "raw-html": (
         "HTML in a digest is shown as it is typed.",

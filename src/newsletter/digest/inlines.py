@@ -6,12 +6,13 @@ Works with a stack instead of recursion, so that no nesting can exhaust Python's
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from markdown_it.token import Token
 
 from newsletter.digest.citations import numbers_in, spelling
+from newsletter.digest.comments import tell_unclosed_comment
 from newsletter.digest.findings import Findings, excerpt
 from newsletter.digest.links import Address, check_address
 from newsletter.digest.merge_fields import Tag
@@ -25,16 +26,22 @@ from newsletter.digest.model import (
     Link,
     MergeField,
     Strong,
+    Struck,
     Text,
     plain_text,
 )
+from newsletter.digest.typed_markup import tell_typed_markup
+from newsletter.digest.web_addresses import www_in
 
 DEEPEST = 24
 """Emphasis and links in one another; what is deeper keeps its words and loses its markup."""
 
+_MARKED: dict[str, Callable[[tuple[Inline, ...]], Inline]] = {
+    "em_close": Emphasis,
+    "strong_close": Strong,
+    "s_close": Struck,
+}
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ufffe\uffff]")
-_BARE_URL = re.compile(r"(?<![\w/])https?://[^\s<>\"“”«»]{1,2000}", re.IGNORECASE)
-_NOT_OF_A_URL = ".,:;!?'*_~…’|"
 
 
 @dataclass
@@ -71,7 +78,7 @@ class _Frame:
 class _Reader:
     def __init__(self, content: str, line: int, reading: Reading) -> None:
         self._content = content
-        self._line = line
+        self._line = self._first_line = line
         self._offset = 0
         self._reading = reading
         self._findings = reading.findings
@@ -79,19 +86,29 @@ class _Reader:
         self._in_link = False
         self._bad_link = False
         self._flattened = 0
+        self._skip_space = False
+        self._typed: list[str] = []
+        """What stands as typed, to be looked through for markup that was meant."""
 
     def read(self, tokens: Sequence[Token]) -> tuple[Inline, ...]:
         for token in tokens:
             kind = token.type
             if kind in ("text", "text_special"):
-                self._frames[-1].words.append(token.content)
+                content = token.content
+                if self._skip_space:
+                    content, self._skip_space = content.removeprefix(" "), False
+                self._frames[-1].words.append(content)
+                # What was escaped is meant as it stands.
+                self._typed.append(content if kind == "text" else "\0")
             elif kind == "softbreak":
                 self._frames[-1].words.append(" ")
+                self._typed.append("\n")
             elif kind.endswith("_open"):
                 self._open(token)
             elif kind.endswith("_close"):
                 self._close(token)
             else:
+                self._typed.append("\0")
                 self._single(token)
         return self._finish()
 
@@ -109,6 +126,8 @@ class _Reader:
                 self._image(token)
             case "raw_html":
                 self._html(token)
+            case "comment":
+                self._comment(token)
             case _:
                 self._frames[-1].words.append(token.content)
 
@@ -127,7 +146,7 @@ class _Reader:
         frame.words.clear()
         if not text:
             return
-        if self._in_link or "://" not in text:
+        if self._in_link or "www." not in text.lower():
             frame.nodes.append(Text(text))
         else:
             frame.nodes.extend(_with_links(text))
@@ -179,11 +198,21 @@ class _Reader:
                     self._line,
                 )
         elif children:
-            self._add(Emphasis(children) if token.type == "em_close" else Strong(children))
+            self._add(_MARKED[token.type](children))
 
     def _judge(self, token: Token) -> str | None:
         address = check_address(str(token.attrs.get("href", "")))
+        if token.markup == "linkify":
+            # Nobody asked for a link: what is no address stays words.
+            return address.url
         line = self._at(token) if "offset" in token.meta else self._line_of_autolink(token)
+        if token.meta.get("spaced"):
+            self._findings.add(
+                "link-with-spaces",
+                f"the address of a link holds spaces: {excerpt(address.url or '', 60)}",
+                "write %20 for each space in the address",
+                line,
+            )
         self._tell(address, line)
         return address.url
 
@@ -251,6 +280,13 @@ class _Reader:
             Image(address.url, alt.strip(), str(title) if title else None, width, height, line)
         )
 
+    def _comment(self, token: Token) -> None:
+        """Leave a comment out, with one of the spaces around it."""
+        line = self._at(token)
+        if token.meta.get("unclosed"):
+            tell_unclosed_comment(self._findings, line)
+        self._skip_space = not self._frames[-1].words or self._frames[-1].words[-1][-1:].isspace()
+
     def _html(self, token: Token) -> None:
         self._findings.add(
             "raw-html",
@@ -262,36 +298,22 @@ class _Reader:
 
     def _finish(self) -> tuple[Inline, ...]:
         self._flush()
+        tell_typed_markup("".join(self._typed), self._content, self._first_line, self._findings)
         return tuple(self._frames[0].nodes)
 
 
 def _with_links(text: str) -> list[Inline]:
-    """Split text at bare web addresses, which readers expect to press on."""
+    """Split text at web addresses without a scheme, which readers expect to press on."""
     nodes: list[Inline] = []
     done = 0
-    for match in _BARE_URL.finditer(text):
-        shown = _trimmed(match[0])
-        address = check_address(shown)
+    for start, shown in www_in(text):
+        address = check_address(f"http://{shown}")
         if address.url is None:
             continue
-        if match.start() > done:
-            nodes.append(Text(text[done : match.start()]))
+        if start > done:
+            nodes.append(Text(text[done:start]))
         nodes.append(Link(address.url, (Text(shown),)))
-        done = match.start() + len(shown)
+        done = start + len(shown)
     if done < len(text):
         nodes.append(Text(text[done:]))
     return nodes
-
-
-def _trimmed(url: str) -> str:
-    """Take off what ends the sentence rather than the address (GFM, extended autolinks)."""
-    while url:
-        if url[-1] in _NOT_OF_A_URL:
-            url = url.rstrip(_NOT_OF_A_URL)
-        elif (url[-1] == ")" and url.count(")") > url.count("(")) or (
-            url[-1] == "]" and url.count("]") > url.count("[")
-        ):
-            url = url[:-1]
-        else:
-            break
-    return url

@@ -17,9 +17,11 @@ from markdown_it.rules_inline import StateInline, image, link
 from mdit_py_plugins.footnote import footnote_plugin
 
 from newsletter.digest.citations import PLAIN, SPELLED, numbers_in
+from newsletter.digest.comments import comment_block, comment_inline, tell_unclosed_comment
 from newsletter.digest.merge_fields import read_tag
 from newsletter.digest.setext import without_accidents
 from newsletter.digest.source_places import mark_sources
+from newsletter.digest.web_addresses import bare_address
 
 DEEPEST_BLOCK = 24
 """Lists and quotes in one another (a list counts twice: list and item)."""
@@ -32,13 +34,17 @@ _SIZE = re.compile(
     r"""\s+height=["']?([1-9][0-9]{0,3})(?:px)?["']?\s*\}"""
 )
 _LONGEST_HTML = 500
+_TIGHT = re.compile(r"(#{2,6})(?![#\s\d])(.{1,300}?)(?:\s+#+)?\s*$")
+_SPACED_LINK = re.compile(
+    r"\[([^\[\]\n]{1,300})\]\((https?://[^\s()<>\"']{1,500}(?: [^\s()<>\"']{1,200}){1,20})\)"
+)
 
 
 @cache
 def markdown() -> MarkdownIt:
     """Return the one parser; it keeps no state between documents, so threads may share it."""
     md = MarkdownIt("commonmark", {"html": False, "maxNesting": _DEEPEST_INLINE})
-    md.enable("table").use(footnote_plugin, inline=False, move_to_end=False)
+    md.enable(["table", "strikethrough"]).use(footnote_plugin, inline=False, move_to_end=False)
     # Left off: HTML, which shall come out as typed, and the joining of text, which would hide
     # what was escaped; we join it ourselves.
     md.disable(["html_block", "html_inline", "text_join", "fragments_join"])
@@ -50,6 +56,13 @@ def markdown() -> MarkdownIt:
     md.core.ruler.after("block", "outline", _outline)
     md.inline.ruler.before("escape", "merge_field", _merge_field)
     md.inline.ruler.after("autolink", "raw_html", _raw_html)
+    md.inline.ruler.before("raw_html", "comment", comment_inline)
+    md.inline.ruler.before("emphasis", "bare_address", bare_address)
+    md.inline.ruler.before("link", "spaced_link", _spaced_link)
+    md.block.ruler.before(
+        "fence", "comment", comment_block, {"alt": ["paragraph", "reference", "blockquote", "list"]}
+    )
+    md.block.ruler.before("heading", "tight_heading", _tight_heading, {"alt": ["paragraph"]})
     # Addresses are judged by `links`, which can name a line; here every one passes as written.
     md.validateLink = _any_address  # type: ignore[method-assign]
     md.normalizeLink = _as_written  # type: ignore[method-assign]
@@ -58,9 +71,64 @@ def markdown() -> MarkdownIt:
 
 
 def _outline(state: StateCore) -> None:
-    """Settle what is a heading and what holds sources, before any citation is read."""
+    """Settle what is a heading and what holds sources, before any citation is read.
+
+    Comments are gone by then, and what was spelled oddly is told.
+    """
+    findings = state.env["findings"]
+    for token in state.tokens:
+        line = token.map[0] + 1 if token.map else 0
+        if token.type == "comment" and token.meta["unclosed"]:
+            tell_unclosed_comment(findings, line)
+        elif token.meta.get("tight"):
+            marks = token.markup
+            findings.add(
+                "heading-spelling",
+                f"a heading has no space behind its '{marks}'",
+                f"write '{marks} Heading'",
+                line,
+            )
+    state.tokens = [token for token in state.tokens if token.type != "comment"]
     state.tokens = without_accidents(state.tokens, state.env["findings"])
     state.env["sources"] = mark_sources(state.tokens)
+
+
+def _tight_heading(state: StateBlock, start: int, end: int, silent: bool) -> bool:
+    """Read `##Heading`: a hash mark of other programs has one '#' and no more."""
+    if state.is_code_block(start):
+        return False
+    begin = state.bMarks[start] + state.tShift[start]
+    match = _TIGHT.match(state.src, begin, state.eMarks[start])
+    if match is None:
+        return False
+    if silent:
+        return True
+    level = len(match[1])
+    opening = state.push("heading_open", f"h{level}", 1)
+    opening.markup, opening.map, opening.meta = match[1], [start, start + 1], {"tight": True}
+    inline = state.push("inline", "", 0)
+    inline.content, inline.map, inline.children = match[2].strip(), [start, start + 1], []
+    state.push("heading_close", f"h{level}", -1).markup = match[1]
+    state.line = start + 1
+    return True
+
+
+def _spaced_link(state: StateInline, silent: bool) -> bool:
+    """Read a link whose address holds spaces, which CommonMark leaves as it is typed."""
+    if state.src[state.pos] != "[" or state.linkLevel:
+        return False
+    match = _SPACED_LINK.match(state.src, state.pos, state.posMax)
+    if match is None:
+        return False
+    if not silent:
+        opening = state.push("link_open", "a", 1)
+        opening.attrs = {"href": match[2].replace(" ", "%20")}
+        opening.meta = {"offset": state.pos, "spaced": True}
+        words = state.push("text", "", 0)
+        words.content = match[1]
+        state.push("link_close", "a", -1)
+    state.pos = match.end()
+    return True
 
 
 def _any_address(url: str) -> bool:
@@ -137,7 +205,7 @@ def _raw_html(state: StateInline, silent: bool) -> bool:
     if match := _TAG.match(state.src, start, state.posMax):
         end = match.end()
     else:
-        for opening, closing in (("<!--", "-->"), ("<![CDATA[", "]]>"), ("<?", "?>")):
+        for opening, closing in (("<![CDATA[", "]]>"), ("<?", "?>")):
             if state.src.startswith(opening, start, state.posMax):
                 inner = start + len(opening)
                 found = state.src.find(closing, inner, min(state.posMax, inner + _LONGEST_HTML))

@@ -112,6 +112,12 @@ def scan(text: str, findings: Findings, *, line: int = 1) -> tuple[Text | MergeF
     return tuple(parts)
 
 
+def with_defaults(text: str) -> str:
+    """Return plain text as somebody of whom nothing is known reads it."""
+    parts = scan(text, Findings())
+    return "".join(part.text if isinstance(part, Text) else part.default or "" for part in parts)
+
+
 def _default(match: re.Match[str]) -> str | None:
     quoted = match["double"] if match["double"] is not None else match["single"]
     return None if quoted is None else " ".join(_ESCAPE.sub(r"\1", quoted).split("\n"))

@@ -36,6 +36,13 @@ class Strong:
 
 
 @dataclass(frozen=True, slots=True)
+class Struck:
+    """`~~words~~`: struck out, for they hold no more."""
+
+    children: tuple[Inline, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Code:
     """Words of a program, verbatim."""
 
@@ -87,7 +94,7 @@ class LineBreak:
 
 
 Inline: TypeAlias = (
-    Text | Emphasis | Strong | Code | Link | Image | Citation | MergeField | LineBreak
+    Text | Emphasis | Strong | Struck | Code | Link | Image | Citation | MergeField | LineBreak
 )
 
 # ---------------------------------------------------------------- blocks
@@ -283,7 +290,7 @@ def plain_text(inlines: tuple[Inline, ...]) -> str:
         match node:
             case Text(text) | Code(text):
                 parts.append(text)
-            case Emphasis(children) | Strong(children) | Link(children=children):
+            case Emphasis(children) | Strong(children) | Struck(children) | Link(children=children):
                 parts.append(plain_text(children))
             case Image(alt=alt):
                 parts.append(alt)
@@ -292,8 +299,16 @@ def plain_text(inlines: tuple[Inline, ...]) -> str:
             case LineBreak():
                 parts.append(" ")
             case Citation():
-                pass
+                _take_space_before(parts)
     return "".join(parts)
+
+
+def _take_space_before(parts: list[str]) -> None:
+    """Take the space before a citation along that is left out: no stop shall stand alone."""
+    while parts and not (kept := parts[-1].rstrip()):
+        parts.pop()
+    if parts:
+        parts[-1] = kept
 
 
 def is_blank(inlines: tuple[Inline, ...]) -> bool:
@@ -303,7 +318,7 @@ def is_blank(inlines: tuple[Inline, ...]) -> bool:
             case Text(text) | Code(text):
                 if not all(c.isspace() or c in _UNSEEN for c in text):
                     return False
-            case Emphasis(children) | Strong(children) | Link(children=children):
+            case Emphasis(children) | Strong(children) | Struck(children) | Link(children=children):
                 if not is_blank(children):
                     return False
             case Image() | MergeField() | Citation():

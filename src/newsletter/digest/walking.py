@@ -17,6 +17,7 @@ from newsletter.digest.model import (
     Quote,
     Rule,
     Strong,
+    Struck,
     Table,
     plain_text,
 )
@@ -62,5 +63,5 @@ def walk(inlines: Sequence[Inline], *, whole: bool = False) -> Iterator[Inline]:
                 # They are no words to break.
                 if whole or plain_text(children) != url:
                     yield from walk(children, whole=whole)
-            case Emphasis(children) | Strong(children):
+            case Emphasis(children) | Strong(children) | Struck(children):
                 yield from walk(children, whole=whole)

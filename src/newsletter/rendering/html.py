@@ -30,6 +30,7 @@ from newsletter.digest.model import (
     Rule,
     Source,
     Strong,
+    Struck,
     Table,
     Text,
     is_blank,
@@ -203,6 +204,8 @@ class HtmlWriter:
                     parts.append(_safe(f"<em>{self.label(children)}</em>"))
                 case Strong(children):
                     parts.append(_safe(f"<strong>{self.label(children)}</strong>"))
+                case Struck(children):
+                    parts.append(_safe(f"<s>{self.label(children)}</s>"))
                 case Image(alt=alt):
                     parts.append(escape(alt))
                 case Citation():
@@ -221,6 +224,8 @@ class HtmlWriter:
                 return _safe(f"<em>{self.inlines(children)}</em>")
             case Strong(children):
                 return _safe(f"<strong>{self.inlines(children)}</strong>")
+            case Struck(children):
+                return _safe(f"<s>{self.inlines(children)}</s>")
             case Code(text):
                 return _safe(f"<code{self._style('code')}>{escape(text)}</code>")
             case Link(url, children):
@@ -319,7 +324,7 @@ def _would_merge(before: Inline | None) -> bool:
     match before:
         case Text(text) | Code(text):
             return text[-1:].isdigit()
-        case Emphasis(children) | Strong(children) | Link(children=children):
+        case Emphasis(children) | Strong(children) | Struck(children) | Link(children=children):
             return _would_merge(children[-1] if children else None)
         case Citation():
             return True

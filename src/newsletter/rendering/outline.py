@@ -21,6 +21,7 @@ from newsletter.digest.model import (
     Quote,
     Rule,
     Strong,
+    Struck,
     Table,
     is_blank,
     plain_text,
@@ -93,7 +94,7 @@ def has_words(title: tuple[Inline, ...]) -> bool:
     """Return whether a title says anything in a list of titles, without its pictures and marks."""
     for node in title:
         match node:
-            case Emphasis(children) | Strong(children) | Link(children=children):
+            case Emphasis(children) | Strong(children) | Struck(children) | Link(children=children):
                 if has_words(children):
                     return True
             case Image(alt=alt):

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from markupsafe import Markup, escape
 
+from newsletter.digest.merge_fields import with_defaults
 from newsletter.digest.model import (
     Block,
     Digest,
@@ -99,8 +100,8 @@ def write_page(digest: Digest, language: str, *, home: str, back: str) -> Page:
 
 def description_of(digest: Digest) -> str:
     """Return what a digest is about in a sentence or two: its preheader, else its first words."""
-    if digest.preheader and "{{" not in digest.preheader:
-        return digest.preheader
+    if digest.preheader:
+        return with_defaults(digest.preheader)
     return first_words(digest, DESCRIPTION_MOST)
 
 

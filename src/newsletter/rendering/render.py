@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import fields, is_dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 
+from newsletter.digest.findings import Findings
+from newsletter.digest.merge_fields import scan
 from newsletter.digest.model import (
     Digest,
     Inline,
     MergeField,
     Section,
     Story,
+    Text,
     plain_text,
 )
 from newsletter.rendering.content import (
@@ -23,7 +26,7 @@ from newsletter.rendering.content import (
     SlotContext,
 )
 from newsletter.rendering.html import HtmlWriter
-from newsletter.rendering.merge import SlotAllocator, clean_value
+from newsletter.rendering.merge import SlotAllocator, clean_value, cut
 from newsletter.rendering.outline import Outline, first_words, outline_of
 from newsletter.rendering.styles import InlineStyles, dark_rules, word_font
 from newsletter.rendering.templates import PREHEADER_PADDING, fill_template, to_html
@@ -50,7 +53,10 @@ def render(
     start = "right" if direction == "rtl" else "left"
     slots = SlotAllocator(digest.content_hash, _occurrence(digest, identity))
     subject = _header(digest.subject, digest.title, slots)
-    preheader = digest.preheader or first_words(digest, PREHEADER_MOST)
+    if digest.preheader:
+        preheader = _slotted(digest.preheader, slots, SlotContext.HTML)
+    else:
+        preheader = first_words(digest, PREHEADER_MOST)
     styles = InlineStyles(theme, start, spaced=words.spaced)
     html = HtmlWriter(slots, digest.sources, styles, words, start=start)
     outline = outline_of(digest)
@@ -180,7 +186,7 @@ def _story(story: Story, html: HtmlWriter, position: int) -> dict[str, object]:
 def _header(given: str | None, title: tuple[Inline, ...], slots: SlotAllocator) -> str:
     """Return the subject: the front matter's words, else the title, merge fields as slots."""
     if given is not None:
-        return clean_subject(given)
+        return clean_subject(_slotted(given, slots, SlotContext.HEADER))
     parts = [
         slots.tag(node.name, node.default or "", SlotContext.HEADER)
         if isinstance(node, MergeField)
@@ -188,6 +194,21 @@ def _header(given: str | None, title: tuple[Inline, ...], slots: SlotAllocator) 
         for node in title
     ]
     return clean_subject("".join(parts))
+
+
+def _slotted(text: str, slots: SlotAllocator, context: SlotContext) -> str:
+    """Return words of the front matter with slots for their merge fields."""
+    return "".join(
+        part.text if isinstance(part, Text) else slots.tag(part.name, part.default or "", context)
+        for part in scan(text, Findings())
+    )
+
+
+def shown_preheader(content: EmailContent, values: Mapping[str, str] | None = None) -> str:
+    """Return the preview line as one reader sees it, by default one of whom nothing is known."""
+    pieces = cut(content.preheader, content.slots)
+    plain = tuple(replace(slot, context=SlotContext.TEXT) for slot in pieces.slots)
+    return replace(pieces, slots=plain).fill(values or {})
 
 
 def clean_subject(text: str) -> str:

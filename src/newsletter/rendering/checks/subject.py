@@ -10,7 +10,7 @@ from newsletter.rendering.checks.codes import PREVIEW_LINE, SUBJECT, found
 from newsletter.rendering.content import EmailContent, SlotContext
 from newsletter.rendering.headers import encode_text
 from newsletter.rendering.merge import cut
-from newsletter.rendering.render import PREHEADER_LEAST, PREHEADER_MOST
+from newsletter.rendering.render import PREHEADER_LEAST, PREHEADER_MOST, shown_preheader
 
 SUBJECT_MOST = 78
 WIRE_MOST = 255
@@ -34,7 +34,7 @@ def shown_subject(content: EmailContent) -> str:
 
 def on_a_phone(content: EmailContent) -> tuple[str, str]:
     """Return subject and preview line as far as a phone shows them."""
-    subject, preview = shown_subject(content), content.preheader.strip()
+    subject, preview = shown_subject(content), shown_preheader(content).strip()
     return excerpt(subject, PHONE_SUBJECT), excerpt(preview, PHONE_PREVIEW)
 
 
@@ -108,7 +108,7 @@ def _tone(written: str) -> list[Finding]:
 
 def check_preheader(content: EmailContent) -> list[Finding]:
     """Return what is wrong with the preview line."""
-    text = content.preheader.strip()
+    text = shown_preheader(content).strip()
     subject = shown_subject(content).strip()
     fix = "set 'preheader:' in the front matter"
     if not text:

@@ -18,6 +18,7 @@ from newsletter.digest.model import (
     Link,
     MergeField,
     Strong,
+    Struck,
     Text,
 )
 from newsletter.rendering.content import SlotContext
@@ -92,6 +93,8 @@ class RunningText:
                 return text
             case Emphasis(children) | Strong(children):
                 return self.inlines(children, links)
+            case Struck(children):
+                return f"~{self.inlines(children, links)}~"
             case Link(url, children):
                 return self._link(url, self.inlines(children, {}), links)
             case Image(url, alt):
@@ -131,7 +134,7 @@ def uncited(inlines: Sequence[Inline]) -> list[Inline]:
         match node:
             case Citation():
                 pass
-            case Emphasis(children) | Strong(children):
+            case Emphasis(children) | Strong(children) | Struck(children):
                 kept += uncited(children)
             case _:
                 kept.append(node)

@@ -23,6 +23,7 @@ from newsletter.digest.model import Finding, Severity
 from newsletter.errors import DigestError, NewsletterError, Place
 from newsletter.logs import get_logger, place_of
 from newsletter.rendering.content import EmailContent
+from newsletter.rendering.render import shown_preheader
 from newsletter.settings import Settings
 from newsletter.storage.database import Database
 from newsletter.web.preview.looks import Look
@@ -241,7 +242,9 @@ def _merged(prepared: Prepared, content: EmailContent, reader: Reader, clock: Cl
     """Merge the message; its links are those of a proof, which belong to nobody."""
     merged_for = ProofReader(reader.address, reader.name, reader.values, smtputf8=True)
     proof = proof_for(content, prepared.identity, merged_for, at=clock.now())
-    return Message(reader, proof, content.preheader, prepared.identity.from_name)
+    return Message(
+        reader, proof, shown_preheader(content, reader.values), prepared.identity.from_name
+    )
 
 
 def _by_number(connection: Connection, mailing_list: MailingList, key: str) -> Reader | None:
