@@ -17,6 +17,7 @@ from newsletter.audience.consent import MembershipStatus
 from newsletter.audience.eligibility import count_selected, freeze_selection
 from newsletter.clock import is_zone
 from newsletter.errors import AudienceError
+from newsletter.one_line import one_line
 from newsletter.storage.audit import record_audit
 from newsletter.storage.tables import lists, memberships
 
@@ -118,6 +119,9 @@ def _refuse_taken_id(connection: Connection, name: str, list_id: str) -> None:
 
 def _checked(given: Mapping[str, str | bool | None]) -> dict[str, Any]:
     values: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
+    for key in ("title", "from_name", "reason"):
+        if key in values:
+            values[key] = one_line(values[key])
     for key in ("from_email", "reply_to"):
         if key in values:
             values[key] = parse_address(values[key]).text

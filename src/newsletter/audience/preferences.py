@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
@@ -27,6 +26,7 @@ from newsletter.audience.suppressions import suppression_of
 from newsletter.audience.tokens import TokenClaims
 from newsletter.clock import is_zone
 from newsletter.errors import AudienceError
+from newsletter.one_line import has_controls, one_line
 from newsletter.storage.audit import record_audit
 from newsletter.storage.tables import lists, memberships, subscribers
 
@@ -132,8 +132,8 @@ def change_details(
 
 
 def _name(text: str) -> str:
-    name = " ".join(text.split())
-    if len(name) > LONGEST_NAME or any(unicodedata.category(c) in ("Cc", "Cs") for c in name):
+    name = one_line(text)
+    if len(name) > LONGEST_NAME or has_controls(text.strip()):
         raise AudienceError("this is no name", fix=f"use at most {LONGEST_NAME} plain characters")
     return name
 

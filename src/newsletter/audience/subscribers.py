@@ -16,6 +16,7 @@ from newsletter.audience.keys import Keys
 from newsletter.audience.suppressions import refuse_suppressed
 from newsletter.errors import AudienceError
 from newsletter.logs import mask_address
+from newsletter.one_line import one_line
 from newsletter.storage.audit import record_audit
 from newsletter.storage.database import insert_for
 from newsletter.storage.tables import memberships, subscribers
@@ -98,7 +99,8 @@ def _upsert(
     name: str | None,
     attributes: Mapping[str, str],
 ) -> int:
-    values = {field_name(key): value for key, value in attributes.items()}
+    values = {field_name(key): one_line(value) for key, value in attributes.items()}
+    name = one_line(name or "") or None
     row = connection.execute(
         select(subscribers.c.id, subscribers.c.attributes).where(
             subscribers.c.address_key == address.key
@@ -133,7 +135,7 @@ def make_subscriber(
         .values(
             address=address.text,
             address_key=address.key,
-            name=name,
+            name=one_line(name or "") or None,
             timezone=timezone,
             language=language,
             attributes=attributes,

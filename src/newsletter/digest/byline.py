@@ -13,6 +13,7 @@ from newsletter.digest.authors import BY, author_in, is_said_beside, named_autho
 from newsletter.digest.dates import DateReading, find_date, read_date, tell_date
 from newsletter.digest.findings import Findings
 from newsletter.digest.model import Byline, Emphasis, Inline, LineBreak, Strong, Text, plain_text
+from newsletter.one_line import one_line
 
 Settle = Callable[[DateReading], DateReading]
 """Makes a day of a reading that leaves it open, where the digest's name says which."""
@@ -60,7 +61,8 @@ def read_byline(
         reading = settle(parts.date) if settle else parts.date
         tell_date(reading, findings, line)
         day = reading.day
-    return Byline(parts.author, day, " ".join(plain_text(inlines).split()), line)
+    author = None if parts.author is None else one_line(parts.author) or None
+    return Byline(author, day, " ".join(plain_text(inlines).split()), line)
 
 
 def looks_like_byline(text: str) -> bool:

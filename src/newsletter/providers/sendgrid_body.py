@@ -13,9 +13,10 @@ from dataclasses import replace
 from json.encoder import encode_basestring_ascii as _quote
 from typing import Any, NamedTuple
 
+from newsletter.one_line import one_line
 from newsletter.providers.base import DeliveryId, Envelope, Mailing
 from newsletter.rendering.content import Slot, SlotContext
-from newsletter.rendering.headers import clean_header, wire_address
+from newsletter.rendering.headers import wire_address
 from newsletter.rendering.merge import clean_value, slot_value
 
 CALL_BYTES = 30_000_000
@@ -145,9 +146,9 @@ def _common(mailing: Mailing, *, sandbox: bool) -> dict[str, Any]:
     body: dict[str, Any] = {
         "from": {
             "email": wire_address(identity.from_email),
-            "name": clean_header(identity.from_name),
+            "name": one_line(identity.from_name),
         },
-        "subject": clean_header(content.subject),
+        "subject": one_line(content.subject),
         "content": [
             # Bare types, plain before HTML: SendGrid names the charset itself and refuses any
             # parameter with 400 (Mail Send errors, content.type).

@@ -16,6 +16,8 @@ from functools import lru_cache
 
 import idna
 
+from newsletter.one_line import one_line
+
 LINE = 76
 """Longest line we write; RFC 5322 §2.1.1 allows 998 and asks for 78."""
 _ENCODED_WORD = 75
@@ -35,22 +37,12 @@ class NeedsSmtputf8(Exception):  # noqa: N818 - it names the extension (RFC 6531
     """The address has a non-ASCII local part: only a server with SMTPUTF8 takes it (A6)."""
 
 
-def clean_header(value: str) -> str:
-    """Return a value without anything that could end its header field (A4)."""
-    if value.isascii() and value.isprintable():
-        return " ".join(value.split())
-    spaced = "".join(
-        " " if unicodedata.category(c) in ("Cc", "Cs") or c in "\u2028\u2029" else c for c in value
-    )
-    return " ".join(spaced.split())
-
-
 def encode_text(name: str, value: str) -> str:
     """Return an unstructured field (`Subject`), encoded where needed and folded, without its end.
 
     Encoded words are split between what a reader sees as characters (RFC 2047 §5 (3)).
     """
-    clean = clean_header(value)
+    clean = one_line(value)
     if _is_plain(clean):
         return _fold(name, clean.split(" "))
     return _fold(name, list(_encoded_words(clean, room=_ENCODED_WORD - len(name) - 1)))
@@ -58,7 +50,7 @@ def encode_text(name: str, value: str) -> str:
 
 def encode_phrase(value: str) -> str:
     """Return a display name as it stands in an address: plain, quoted, or encoded words."""
-    clean = clean_header(value)
+    clean = one_line(value)
     if not clean:
         return ""
     if not clean.isascii() or "=?" in clean:

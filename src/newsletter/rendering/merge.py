@@ -9,10 +9,10 @@ from __future__ import annotations
 import hashlib
 import html
 import re
-import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from newsletter.one_line import one_line
 from newsletter.rendering.content import SYSTEM_FIELDS, EmailContent, Slot, SlotContext
 
 LONGEST_VALUE = 200
@@ -21,22 +21,10 @@ LONGEST_VALUE = 200
 # Only the scheme ignores case: a whole expression that does is several times slower.
 _URL = re.compile(r"(?i:https?://|mailto:)[\x21-\x7e]+")
 
-# Controls, and the invisible characters that turn the reading direction of what follows.
-_FORBIDDEN = {"Cc", "Cs", "Co", "Cn"}
-_BIDI = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-
 
 def clean_value(value: str) -> str:
-    """Return a merge value on one line: no controls, no direction overrides, spaces folded (A4)."""
-    if value.isascii() and value.isprintable():
-        cleaned = value
-    else:
-        cleaned = "".join(
-            " " if unicodedata.category(c) in _FORBIDDEN or c in "\u2028\u2029" else c
-            for c in value
-            if c not in _BIDI
-        )
-    return " ".join(cleaned.split())[:LONGEST_VALUE].rstrip()
+    """Return a merge value as `one_line` has it, cut to what a value may have."""
+    return one_line(value)[:LONGEST_VALUE].rstrip()
 
 
 def slot_value(slot: Slot, values: Mapping[str, str]) -> str:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from functools import lru_cache
 
+from newsletter.one_line import one_line
 from newsletter.rendering.content import (
     UNSUBSCRIBE_URL,
     EmailContent,
@@ -24,7 +25,6 @@ from newsletter.rendering.content import (
 from newsletter.rendering.headers import (
     LINE,
     a_label,
-    clean_header,
     encode_address,
     encode_date,
     encode_list_id,
@@ -197,7 +197,7 @@ class MessageTemplate:
             return "\r\n".join([*lines, "Auto-Submitted: auto-generated"])
         lines += [self._list_id(), f"Feedback-ID: {self._feedback}"]
         if identity.contact:
-            lines.append(f"List-Help: <mailto:{clean_header(identity.contact)}>")
+            lines.append(f"List-Help: <mailto:{one_line(identity.contact)}>")
         return "\r\n".join(lines)
 
     def _boundary(self, *pieces: bytes) -> str:

@@ -20,6 +20,7 @@ from pydantic import (
 )
 
 from newsletter.clock import is_zone
+from newsletter.one_line import one_line
 
 
 def _zone(name: str) -> str:
@@ -46,6 +47,7 @@ def _duration(value: object) -> object:
     raise ValueError('expected a duration such as "90s", "30m", "12h" or "2d"')
 
 
+OneLine = Annotated[str, AfterValidator(one_line)]
 Zone = Annotated[str, AfterValidator(_zone)]
 Url = Annotated[str, AfterValidator(_url)]
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
@@ -83,7 +85,7 @@ class Security(StrEnum):
 class NewsletterPart(Part):
     """`[newsletter]`: who this newsletter is."""
 
-    name: str = Field("Newsletter", min_length=1, max_length=200, description="Its name.")
+    name: OneLine = Field("Newsletter", min_length=1, max_length=200, description="Its name.")
     base_url: Url = Field(
         "http://localhost:8000",
         description="Public address; links in each message lead there. https for real sends.",
@@ -111,7 +113,7 @@ class DatabasePart(Part):
 class SenderPart(Part):
     """`[sender]`: the From of every list that has none of its own."""
 
-    from_name: str = Field("", description="Display name; empty: the newsletter's name.")
+    from_name: OneLine = Field("", description="Display name; empty: the newsletter's name.")
     from_email: str = Field("", description="Address of the sender; required to send.")
     reply_to: str | None = Field(None, description="Where replies go.")
     unsubscribe_mailto: str | None = Field(

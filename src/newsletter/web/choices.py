@@ -11,9 +11,10 @@ from newsletter.audience.consent import MembershipStatus
 from newsletter.audience.preferences import LONGEST_NAME, Choice, Details, Preferences
 from newsletter.clock import is_zone, zone_of
 from newsletter.logs import mask_address
+from newsletter.one_line import has_controls
 from newsletter.rendering.theme import format_date
 from newsletter.web.catalogue import Catalogue, Words
-from newsletter.web.forms import Form, has_controls
+from newsletter.web.forms import Form
 
 LONGEST_ZONE = 64
 """Characters; no zone of the database has more."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -61,11 +60,6 @@ async def read_any(request: Request) -> Form:
 def _sound(text: str) -> str:
     """Return a text that every database takes: no NUL, no half of a surrogate pair."""
     return "".join("\ufffd" if c == "\0" or "\ud800" <= c <= "\udfff" else c for c in text)
-
-
-def has_controls(text: str) -> bool:
-    """Return whether a one-line value holds what could end a line or a header (A4)."""
-    return any(unicodedata.category(c) in ("Cc", "Cs") or c in "\u2028\u2029" for c in text)
 
 
 def form_body(required: tuple[str, ...] = (), /, **fields: dict[str, Any]) -> dict[str, Any]:

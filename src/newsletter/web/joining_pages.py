@@ -22,8 +22,9 @@ from newsletter.audience.joining import (
 )
 from newsletter.audience.preferences import LONGEST_NAME
 from newsletter.audience.tokens import Purpose, TokenClaims
+from newsletter.one_line import has_controls
 from newsletter.web.catalogue import Words
-from newsletter.web.forms import TEXT, TRAP, Form, form_body, has_controls, one_of, read_form
+from newsletter.web.forms import TEXT, TRAP, Form, form_body, one_of, read_form
 from newsletter.web.shown_lists import ShownList, list_by_id, public_list
 from newsletter.web.site import BadLink, Site, Visit, evenly, find_leaving
 

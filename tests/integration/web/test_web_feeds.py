@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import html
 import json
 import re
 from datetime import timedelta
@@ -334,3 +335,20 @@ def test_robots_are_told_of_the_sitemap_and_kept_from_personal_pages(app: Runnin
     assert f"Sitemap: {BASE_URL}/sitemap.xml" in told
     assert {f"Disallow: /{page}/" for page in "upcnre"} <= set(told)
     assert not any(line.startswith("Disallow: /archive") for line in told)
+
+
+def test_marks_in_a_preview_line_stay_text_in_every_feed(app: RunningApp) -> None:
+    preview = "Why <b>bold</b> & <script>alert(1)</script> stay &lt;text&gt;"
+    Press(app.stage).send("marked", f"---\npreheader: '{preview}'\n---\n" + a_digest())
+
+    rss, atom = (
+        feedparser.parse(feed(app, file).content, sanitize_html=False)
+        for file in ("feed.xml", "atom.xml")
+    )
+    plain = json.loads(feed(app, "feed.json").content)
+
+    assert html.unescape(rss.entries[0].summary) == preview
+    assert "<" not in rss.entries[0].summary
+    assert atom.entries[0].summary_detail.type == "text/plain"
+    assert atom.entries[0].summary == preview
+    assert plain["items"][0]["summary"] == preview

@@ -225,3 +225,14 @@ def test_the_embedded_form_joins_as_the_page_does(app: RunningApp) -> None:
     )
     assert answer.status_code == 303
     assert app.rows("SELECT wording FROM consents ORDER BY id DESC LIMIT 1") == [(wording,)]
+
+
+def test_a_name_that_turns_the_reading_direction_is_kept_without_that(app: RunningApp) -> None:
+    form = {"email": "eve@example.org", "name": "\u202eadA\u2066 \u200fלוי"}
+
+    answer = app.post(FORM, form)
+
+    assert answer.status_code == 303
+    assert app.rows("SELECT name FROM subscribers WHERE address = 'eve@example.org'") == [
+        ("adA \u200fלוי",)
+    ]

@@ -212,3 +212,9 @@ def test_a_post_without_a_known_act_changes_nothing(app: RunningApp) -> None:
             assert app.post(page, form).status_code == 400
 
     assert app.everything() == before
+
+
+def test_a_name_that_turns_the_reading_direction_is_saved_without_that(app: RunningApp) -> None:
+    app.post(app.manage(), {"act": "save", "name": "Ada\u202e gro\u2069", "language": "en"})
+
+    assert app.rows("SELECT name FROM subscribers WHERE id = 1") == [("Ada gro",)]

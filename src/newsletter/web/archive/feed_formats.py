@@ -6,6 +6,7 @@ they say, and no library of feeds that is typed writes all three.
 
 from __future__ import annotations
 
+import html
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -52,7 +53,8 @@ def rss(feed: Feed) -> bytes:
         _add(item, "guid", entry.url, isPermaLink="true")
         _add(item, "pubDate", _rfc822(entry.at))
         _add(item, "dc:creator", entry.author)
-        _add(item, "description", entry.summary or entry.title)
+        # Unlike the other fields of RSS 2.0, an item's description is HTML; ours is plain text.
+        _add(item, "description", html.escape(entry.summary or entry.title, quote=False))
         _add(item, "content:encoded", entry.html)
     return _document(root)
 
