@@ -116,7 +116,8 @@ def cli_page() -> str:
         "",
         "Each command takes `--help`. Those that report take `--json` and print one document on",
         "standard output; everything else goes to standard error. Exit codes: 0 done, 1 refused or",
-        "finished with problems, 2 usage, 3 configuration, 4 provider, 75 try again later.",
+        "finished with problems, 2 usage, 3 configuration, 4 provider, 70 a fault of newsletter",
+        "itself, 75 try again later.",
     ]
     lines += _command_pages(get_command(app), "newsletter")
     return "\n".join(lines) + "\n"

@@ -28,6 +28,8 @@ EXIT_REFUSED = 1
 EXIT_USAGE = 2
 EXIT_CONFIGURATION = 3
 EXIT_PROVIDER = 4
+EXIT_FAULT = 70
+"""A fault of the program itself, which it did not expect (EX_SOFTWARE of sysexits.h)."""
 EXIT_TRY_AGAIN = 75
 
 

@@ -36,7 +36,7 @@ from newsletter.cli import (
 )
 from newsletter.cli.workspace import Workspace
 from newsletter.clock import use_packaged_zones
-from newsletter.errors import NewsletterError
+from newsletter.errors import EXIT_FAULT, NewsletterError
 
 app = typer.Typer(
     name="newsletter",
@@ -110,6 +110,9 @@ def main() -> None:
         # The reader of our output went away (`| head`): nothing to say, nobody to say it to.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except Exception as fault:  # noqa: BLE001 - the last resort: words and no trace
+        _print_fault(fault)
+        sys.exit(EXIT_FAULT)
 
 
 def _print_error(error: NewsletterError) -> None:
@@ -118,3 +121,12 @@ def _print_error(error: NewsletterError) -> None:
     say(f"error: {error}")
     if error.fix:
         say(f"  fix: {error.fix}")
+
+
+def _print_fault(fault: Exception) -> None:
+    from newsletter.cli.console import say
+    from newsletter.logs import get_logger, place_of, trace_of
+
+    get_logger("cli").debug("fault", trace=trace_of(fault))
+    say(f"error: a fault of newsletter itself: {type(fault).__name__} at {place_of(fault)}")
+    say("  fix: report it; the same command with --log-level debug shows the way to it")

@@ -12,6 +12,9 @@ from newsletter.digest.dates import day_in_name
 from newsletter.digest.model import Digest
 from newsletter.digest.parser import load
 from newsletter.errors import DigestError, Place
+from newsletter.logs import get_logger, place_of
+
+log = get_logger("digest")
 
 LATEST = "latest"
 """The reference that means the digest with the last date."""
@@ -154,6 +157,9 @@ def _read(path: Path) -> Digest | None:
     try:
         return load(path).digest
     except DigestError:
+        return None
+    except Exception as fault:  # noqa: BLE001 - whoever works on that one tells its way
+        log.warning("digest_met_a_fault", path=str(path), at=place_of(fault))
         return None
 
 

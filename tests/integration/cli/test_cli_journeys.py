@@ -12,6 +12,9 @@ from pathlib import Path
 import pytest
 from tests.command import Desk, a_desk
 
+from newsletter.digest import library
+from newsletter.digest.model import Parsed
+
 pytestmark = pytest.mark.slow
 
 
@@ -242,3 +245,36 @@ def test_a_test_message_is_marked_and_refused_for_the_suppressed(tmp_path: Path)
     assert str(message["Subject"]).startswith("[Test] ")
     assert "is suppressed" in refused.stderr
     assert json.loads(json.dumps(sent))["to"] == "me@example.org"
+
+
+def test_a_fault_of_the_program_is_told_in_words_and_its_way_in_the_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = a_desk(tmp_path)
+
+    def faulty(*_words: object, **_named: object) -> None:
+        raise RuntimeError("ada@example.org")
+
+    monkeypatch.setattr("newsletter.delivery.preparing.render", faulty)
+    told = desk.run("check", "latest", code=70)
+
+    assert told.stderr.startswith("error: a fault of newsletter itself: RuntimeError at test_cli_")
+    assert "--log-level debug" in told.stderr
+    assert "ada@example.org" not in told.stderr + told.stdout
+
+
+def test_a_digest_that_meets_a_fault_hides_no_other_from_a_search(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = a_desk(tmp_path)
+    (tmp_path / "digests" / "broken.md").write_text("# Broken\n\nWords.\n")
+    real = library.load
+
+    def faulty(path: Path) -> Parsed:
+        if path.stem == "broken":
+            raise RuntimeError
+        return real(path)
+
+    monkeypatch.setattr(library, "load", faulty)
+
+    assert desk.run("check", "latest", code=None).returncode in (0, 1)

@@ -18,6 +18,9 @@ from newsletter.audience.lists import create_list
 from newsletter.clock import SettableClock
 from newsletter.delivery import ledger
 from newsletter.delivery.archive_addresses import hidden_path
+from newsletter.web.archive import groups
+
+FEEDS = ("feed.xml", "atom.xml", "feed.json")
 
 
 @pytest.fixture
@@ -444,3 +447,40 @@ def test_links_come_from_the_public_address_alone(stage: Stage) -> None:
     assert "<loc>https://example.org/letters/archive/empty</loc>" in pages[2].text
     assert "Sitemap: https://example.org/letters/sitemap.xml" in pages[3].text
     assert "Disallow: /letters/u/" in pages[3].text
+
+
+@pytest.mark.parametrize("step", ["parse", "write_page"])
+def test_a_fault_in_one_issue_costs_that_one_its_page_and_nobody_else_anything(
+    app: RunningApp, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    press = Press(app.stage)
+    for slug in ("first", "broken", "last"):
+        press.send(slug, a_digest(title=f"The {slug} one"), title=f"The {slug} one")
+    real = getattr(groups, step)
+
+    def faulty(what: object, *words: object, **named: object) -> object:
+        if "broken" in repr(what) or named.get("slug") == "broken":
+            raise RuntimeError("a fault of the program")
+        return real(what, *words, **named)
+
+    monkeypatch.setattr(groups, step, faulty)
+    pages = {slug: app.get(f"/archive/daily/{slug}") for slug in ("first", "broken", "last")}
+
+    assert {slug: page.status_code for slug, page in pages.items()} == dict.fromkeys(pages, 200)
+    assert all("The boats run as one service" in page.text for page in pages.values())
+    assert app.get("/archive/daily").text.count("The broken one") == 1
+    for file in ("feed.xml", "atom.xml", "feed.json"):
+        feed = app.get(f"/archive/daily/{file}").text
+        assert [feed.count(f"The {slug} one") > 0 for slug in pages] == [True] * 3
+
+
+def test_a_comment_of_the_editor_is_neither_found_nor_shown(app: RunningApp) -> None:
+    secret = a_digest().replace(
+        "## On the water", "<!-- ask Zebedee\n\nfirst -->\n\n## On the water"
+    )
+    Press(app.stage).send("commented", secret)
+
+    assert "Zebedee" not in app.get("/archive/daily/commented").text
+    assert "Zebedee" not in app.get("/archive/daily?q=ferries").text
+    assert "commented" not in app.get("/archive/daily?q=zebedee").text
+    assert all("Zebedee" not in app.get(f"/archive/daily/{file}").text for file in FEEDS)

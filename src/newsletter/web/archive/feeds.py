@@ -16,7 +16,7 @@ from sqlalchemy import Connection, select
 from newsletter.rendering.feed_entry import write_entry
 from newsletter.rendering.page import description_of
 from newsletter.storage.tables import digests
-from newsletter.web.archive.groups import Archive, digest_of
+from newsletter.web.archive.groups import Archive, digest_of, or_none
 from newsletter.web.archive.index import ArchiveIndex, IssueLine
 from newsletter.web.archive.issues import find_issue
 from newsletter.web.shown_lists import ShownList
@@ -103,8 +103,11 @@ def _entry(
 ) -> Entry:
     url, language = archive.issue_url(shown, line.slug), archive.language_of(shown)
     digest = digest_of(markdown, line.slug)
+    written = None
     if digest is not None:
-        html, summary = write_entry(digest, language, page_url=url), description_of(digest)
+        written = or_none(line.slug, lambda: write_entry(digest, language, page_url=url))
+    if digest is not None and written is not None:
+        html, summary = written, description_of(digest)
         author = digest.byline.author or author
     else:
         issue = find_issue(connection, shown, line.slug, archive.zone, hidden=False)

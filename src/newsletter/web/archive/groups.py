@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeVar
+
 from markupsafe import Markup
 from sqlalchemy import Connection
 
@@ -9,6 +12,7 @@ from newsletter.delivery.archive_addresses import archive_path
 from newsletter.digest.model import Digest
 from newsletter.digest.parser import parse
 from newsletter.errors import DigestError
+from newsletter.logs import get_logger, place_of, trace_of
 from newsletter.rendering.page import Page, origin_of, write_page
 from newsletter.web.archive.index import Indexes
 from newsletter.web.archive.issues import Issue, markdown_of, text_of
@@ -17,6 +21,8 @@ from newsletter.web.archive.search import Search
 from newsletter.web.catalogue import Catalogue
 from newsletter.web.office import Office
 from newsletter.web.shown_lists import ShownList
+
+T = TypeVar("T")
 
 
 class Archive:
@@ -45,7 +51,7 @@ class Archive:
             return None
         words = self._catalogue.words([digest.language, language])
         back = words("archive.back")
-        return write_page(digest, language, home=self._home, back=back)
+        return or_none(issue.slug, lambda: write_page(digest, language, home=self._home, back=back))
 
     def text_of(self, connection: Connection, issue: Issue, shown: ShownList) -> Markup:
         """Return the text part of an issue's mail, for one that has no page of its own."""
@@ -66,8 +72,21 @@ class Archive:
 
 def digest_of(markdown: str, slug: str) -> Digest | None:
     """Return a frozen digest; None for one that says nothing, as of a program of long ago."""
+    digest = or_none(slug, lambda: parse(markdown, slug=slug).digest)
+    return digest if digest and (digest.lede or digest.sections) else None
+
+
+def or_none(slug: str, make: Callable[[], T]) -> T | None:
+    """Return what is made of one issue, or None: the issues beside it are shown all the same.
+
+    What was sent stays readable by the text of its mail, whatever a later program thinks of its
+    Markdown.
+    """
     try:
-        digest = parse(markdown, slug=slug).digest
+        return make()
     except DigestError:
         return None
-    return digest if digest.lede or digest.sections else None
+    except Exception as fault:  # noqa: BLE001 - it costs this issue its page alone
+        told = {"at": place_of(fault), "trace": trace_of(fault)}
+        get_logger("archive").error("issue_met_a_fault", issue=slug, **told)
+    return None

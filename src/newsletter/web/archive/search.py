@@ -28,6 +28,7 @@ EXCERPT = 180
 _READ_AT_ONCE = 200
 
 _FRONT_MATTER = re.compile(r"---[ \t]*\n.*?\n(?:---|\.\.\.)[ \t]*\n", re.DOTALL)
+_COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
 _NOTHING = re.compile(
     r"\]\([^()\s]{0,2000}(?:\([^()\s]{0,500}\)[^()\s]{0,500})?\)"  # where a link leads
     r"| ?\[\^[^\]\n]{1,50}\]:?"  # a citation, and the mark before a source
@@ -44,6 +45,7 @@ _MARKS = re.compile(r"[*_`#>|\[\]!~\\]+|^[-+=]{1,}\s", re.MULTILINE)
 def plain_of(markdown: str) -> str:
     """Return the words of a digest on one line, roughly: quick, for searching and excerpts."""
     text = _FRONT_MATTER.sub("", markdown, count=1) if markdown.startswith("---") else markdown
+    text = _COMMENT.sub(" ", text)
     text = _NOTHING.sub("", _DEFAULT.sub(r"\1", text))
     return " ".join(_MARKS.sub(" ", text).split())
 
