@@ -9,7 +9,7 @@ JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 PYTEST := $(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help demo test check lint types imports audit wheel bench chaos simulate lock clean
+.PHONY: help demo test check lint types imports audit wheel bench chaos fuzz simulate lock clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,6 +63,9 @@ bench: $(VENV)/.dev  ## Measure against peers, as ratios
 
 chaos: $(VENV)/.dev  ## Kill senders and break servers at random: 240 rounds, judged by the servers' own logs
 	@$(BIN)/python -m tests.chaos --rounds $(or $(ROUNDS),240)
+
+fuzz: $(VENV)/.dev  ## Put 20,000 odd digests through all that reads and writes them
+	@$(BIN)/python -m tests.fuzz --inputs $(or $(INPUTS),20000)
 
 simulate: $(VENV)/.dev  ## A year of mornings in all kinds of zones, with crashes: judged and printed
 	@$(BIN)/python -m tests.simulation --seed $(or $(SEED),1)
