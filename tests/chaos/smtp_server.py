@@ -39,8 +39,11 @@ from tests.chaos.smtp_faults import (
     draw_connection_fault,
     draw_message_fault,
 )
+from tests.fakes.smtp_rules import COMMAND_RULES, Talk, refusal_of_command, refusal_of_message
 
 OK = "250 2.0.0 Ok"
+# It keeps the order of commands itself, by what its faults left of a message.
+_STRICT = tuple(rule for rule in COMMAND_RULES if rule.name != "order")
 LINGER = 1.0
 """Seconds a connection that was closed in good order is still read from."""
 LONGEST_IDLE = 60.0
@@ -105,6 +108,7 @@ class Connection:
         self._last: tuple[str, str] | None = None
         """The message kept last on this connection: address, Message-ID."""
         self._letter = _Letter()
+        self._talk = Talk()
 
     def serve(self) -> None:
         """Talk until the client or a fault ends it."""
@@ -121,11 +125,16 @@ class Connection:
 
     def _command(self, line: bytes) -> None:
         word, _, rest = line.decode("utf-8", "replace").partition(" ")
+        # What nobody may refuse here without a fault in the log; the judge finds it.
+        if refusal := refusal_of_command(line, self._buffer, self._talk, rules=_STRICT):
+            self._say(refusal)
+            return
         match word.upper():
             case "EHLO":
                 offers = ["chaos.example", "8BITMIME", "SMTPUTF8", "SIZE 33554432"]
                 offers += ["ENHANCEDSTATUSCODES"]
                 offers += ["PIPELINING"] * self._habits.pipelining
+                self._talk.offered = tuple(offer.split()[0] for offer in offers[1:])
                 lines = [f"250-{offer}" for offer in offers[:-1]]
                 self._say("\r\n".join([*lines, f"250 {offers[-1]}"]))
             case "HELO" | "NOOP":
@@ -134,7 +143,7 @@ class Connection:
                 self._letter = _Letter()
                 self._say(OK)
             case "MAIL":
-                self._mail()
+                self._mail(line.decode("utf-8", "replace"))
             case "RCPT":
                 self._rcpt(rest)
             case "DATA":
@@ -145,7 +154,7 @@ class Connection:
             case _:
                 self._say("500 5.5.1 what?")
 
-    def _mail(self) -> None:
+    def _mail(self, line: str) -> None:
         if self._letter.mail:
             self._say("503 5.5.1 nested MAIL")
             return
@@ -153,6 +162,7 @@ class Connection:
         self._letter = _Letter(fault=fault)
         if not self._early(Phase.MAIL):
             self._letter.mail = True
+            self._talk.took(line)
             self._say("250 2.1.0 Ok")
 
     def _rcpt(self, rest: str) -> None:
@@ -194,6 +204,10 @@ class Connection:
         if fault is not None and fault.phase is Phase.BEFORE_DOT:
             self._logs.note("cut", message_id, address, fault.name)
             self._misbehave(fault, Phase.BEFORE_DOT)
+        if refusal := refusal_of_message(payload, self._talk):
+            self._say(refusal)
+            self._flush()
+            return
         at_dot = fault if fault is not None and fault.phase is Phase.DOT else None
         if at_dot is None or at_dot.kept:
             self._logs.keep(address, message_id)

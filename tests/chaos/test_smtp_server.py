@@ -25,6 +25,7 @@ READER = "reader1@example.org"
 def message(address: str = READER, number: int = 1) -> bytes:
     lines = (
         f"Message-ID: <1-{number}.x@example.org>",
+        "Date: Tue, 24 Nov 2026 06:00:00 +0000",
         "From: The Daily <daily@example.org>",
         f"To: =?utf-8?q?R=C3=A9ader?= <{address}>",
         "",
@@ -73,7 +74,7 @@ def test_commands_in_one_segment_are_answered_in_order_and_the_next_may_stand_be
     with a_server(tmp_path) as port, socket.create_connection(("127.0.0.1", port), 5) as peer:
         replies = peer.makefile("rb")
         assert replies.readline().startswith(b"220")
-        peer.sendall(b"EHLO here\r\n")
+        peer.sendall(b"EHLO here.example\r\n")
         while (line := replies.readline())[3:4] == b"-":
             assert line
         peer.sendall(envelope)

@@ -1,17 +1,25 @@
-"""A DNS server on loopback that knows the zones a test gives it, and can fail as real ones do."""
+"""A DNS server on loopback that knows the zones a test gives it, and can fail as real ones do.
+
+What does not fit into a datagram of the size that the question allows is cut short and must be
+asked for again by TCP (RFC 1035 section 4.2.1, RFC 6891 section 6.2.5). A name with an alias has
+nothing else (RFC 1034 section 3.6.2).
+"""
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+import dns.exception
 import dns.flags
 import dns.message
 import dns.name
 import dns.nameserver
+import dns.query
 import dns.rcode
 import dns.rdata
 import dns.rdataclass
@@ -24,7 +32,8 @@ import dns.rrset
 class DnsServer:
     """Answers from `records`; names in `broken` get SERVFAIL, those in `silent` no answer.
 
-    `silent = {"*"}` answers nothing at all. `asked` is every question so far.
+    `silent = {"*"}` answers nothing at all. `asked` is every question so far,
+    `by_tcp` how many came again by TCP.
     """
 
     port: int
@@ -32,6 +41,7 @@ class DnsServer:
     broken: set[str] = field(default_factory=set)
     silent: set[str] = field(default_factory=set)
     asked: list[tuple[str, str]] = field(default_factory=list)
+    by_tcp: int = 0
 
     @property
     def address(self) -> str:
@@ -49,6 +59,11 @@ class DnsServer:
         if not values:
             self.records.pop((name, kind), None)
             return
+        others = {k for n, k in self.records if n == name and k != kind}
+        if others and ("CNAME" in others or kind == "CNAME"):
+            raise ValueError(
+                f"{name} has an alias, or gets one, and other records: no zone loads so"
+            )
         self.records[name, kind] = list(values)
 
     def publish_text(self, name: str, *values: str) -> None:
@@ -92,16 +107,40 @@ def running_dns() -> Generator[DnsServer]:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as wire:
         wire.bind(("127.0.0.1", 0))
         server = DnsServer(wire.getsockname()[1])
+        streams = socket.create_server(("127.0.0.1", server.port))
 
         def serve() -> None:
             while True:
                 data, client = wire.recvfrom(4096)
                 if data == b"stop":
                     return
-                answer = server.answer(dns.message.from_wire(data))
-                if answer is not None:
-                    wire.sendto(answer.to_wire(max_size=4096), client)
+                query = dns.message.from_wire(data)
+                answer = server.answer(query)
+                if answer is None:
+                    continue
+                most = max(512, query.payload) if query.edns >= 0 else 512
+                try:
+                    wire.sendto(answer.to_wire(max_size=most), client)
+                except dns.exception.TooBig:
+                    short = dns.message.make_response(query)
+                    short.flags |= dns.flags.TC
+                    wire.sendto(short.to_wire(), client)
 
+        def serve_tcp() -> None:
+            while True:
+                try:
+                    line, _ = streams.accept()
+                except OSError:
+                    return
+                with line, contextlib.suppress(OSError, EOFError):
+                    line.settimeout(5)
+                    query, _ = dns.query.receive_tcp(line)
+                    server.by_tcp += 1
+                    answer = server.answer(query)
+                    if answer is not None:
+                        dns.query.send_tcp(line, answer)
+
+        threading.Thread(target=serve_tcp, daemon=True).start()
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
         try:
@@ -110,3 +149,6 @@ def running_dns() -> Generator[DnsServer]:
             with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as end:
                 end.sendto(b"stop", ("127.0.0.1", server.port))
             thread.join(timeout=10)
+            with contextlib.suppress(OSError):
+                streams.shutdown(socket.SHUT_RDWR)
+            streams.close()

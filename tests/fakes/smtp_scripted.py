@@ -2,7 +2,7 @@
 
 A script maps a phase (`connect`, `ehlo`, `auth`, `mail`, `rcpt`, `data`, `payload`, `dot`, `rset`,
 `noop`, `quit`, `starttls`) to acts, one for each time the phase is reached, over all connections;
-behind the last one, and for phases without a script, the server behaves.
+behind the last one, and for phases without a script, the server behaves as `smtp_rules` says.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+
+from tests.fakes.smtp_rules import Talk, refusal_of_command, refusal_of_message
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,7 @@ class ScriptedSmtpServer:
     """A context manager that understands pipelined commands.
 
     `dots` holds the raw payload behind which a final dot was read, `recipients` whom each was for;
+    `refused` is what the rules refused;
     `commands` every command line; `ahead` what had arrived behind a dot at the end of a `Wait`.
     """
 
@@ -91,6 +94,7 @@ class ScriptedSmtpServer:
         self.recipients: list[str] = []
         self.ahead: list[bytes] = []
         self.commands: list[str] = []
+        self.refused: list[str] = []
         self.connections = 0
         self._lock = threading.Lock()
         self._over = threading.Event()
@@ -129,15 +133,25 @@ class ScriptedSmtpServer:
         with line, contextlib.suppress(_Gone, OSError):
             line.settimeout(0.1)
             reader = _Lines(line, self._over)
+            reader.talk.offered = tuple(text.split()[0] for text in self._extensions)
+            sizes = [int(text.split()[1]) for text in self._extensions if text[:5] == "SIZE "]
+            reader.talk.largest = sizes[0] if sizes else 0
             self._act("connect", line)
             while True:
-                self._answer(reader.until(b"\r\n").decode("utf-8", "replace"), line, reader)
+                read = reader.until(b"\r\n")
+                refusal = refusal_of_command(read[:-2], reader.behind, reader.talk)
+                self._answer(read.decode("utf-8", "replace"), line, reader, refusal)
 
-    def _answer(self, command: str, line: socket.socket, reader: _Lines) -> None:
+    def _answer(
+        self, command: str, line: socket.socket, reader: _Lines, refusal: str | None
+    ) -> None:
         self.commands.append(command.strip())
         phase = command.partition(" ")[0].partition(":")[0].strip().lower()
-        if phase in ("ehlo", "helo"):
-            self._act("ehlo", line, self._greeting())
+        if refusal is not None and phase in _GOOD | {"ehlo": b"", "helo": b""}:
+            self.refused.append(f"{refusal}: {command.strip()}")
+            self._act(phase, line, refusal.encode() + b"\r\n")
+        elif phase in ("ehlo", "helo"):
+            self._took(self._act("ehlo", line, self._greeting()), command, reader)
         elif phase not in _GOOD:
             line.sendall(b"500 5.5.1 what?\r\n")
         elif phase == "data":
@@ -146,6 +160,7 @@ class ScriptedSmtpServer:
                 self._payload(line, reader)
         else:
             said = self._act(phase, line)
+            self._took(said, command, reader)
             if phase == "rcpt" and said.startswith(b"25"):
                 reader.recipient = command.partition("<")[2].partition(">")[0]
             if phase in ("rset", "mail"):
@@ -155,6 +170,11 @@ class ScriptedSmtpServer:
                 line.sendall(b"535 5.7.8 no\r\n")
             if phase == "quit":
                 raise _Gone
+
+    @staticmethod
+    def _took(said: bytes, command: str, reader: _Lines) -> None:
+        if said.startswith(b"25"):
+            reader.talk.took(command)
 
     def _payload(self, line: socket.socket, reader: _Lines) -> None:
         with self._lock:
@@ -169,7 +189,11 @@ class ScriptedSmtpServer:
             self.dots.append(payload[: -len(b".\r\n")])
             self.recipients.append(reader.recipient)
         reader.recipient = ""
-        self._act("dot", line, reader=reader)
+        refusal = refusal_of_message(payload[: -len(b"\r\n.\r\n")], reader.talk)
+        reader.talk.took("DATA")
+        if refusal is not None:
+            self.refused.append(refusal)
+        self._act("dot", line, refusal.encode() + b"\r\n" if refusal else None, reader=reader)
 
     def _greeting(self) -> bytes:
         lines = ["scripted.example", *self._extensions]
@@ -217,6 +241,12 @@ class _Lines:
     def __init__(self, line: socket.socket, over: threading.Event) -> None:
         self._line, self._over, self._left = line, over, b""
         self.recipient = ""
+        self.talk = Talk()
+
+    @property
+    def behind(self) -> bytes:
+        """What was read already behind the last line."""
+        return self._left
 
     def arrived(self) -> bytes:
         """Return what came and was not asked for yet."""

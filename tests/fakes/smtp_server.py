@@ -19,6 +19,8 @@ from typing import Any
 
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
+from tests.fakes.smtp_rules import Talk, refusal_of_command, refusal_of_message
+
 
 @dataclass(frozen=True)
 class Captured:
@@ -39,9 +41,22 @@ class _Handler:
     async def handle_EHLO(  # noqa: N802 - aiosmtpd's name
         self, _s: Any, session: Session, _e: Envelope, hostname: str, responses: list[str]
     ) -> list[str]:
+        if refusal := refusal_of_command(f"EHLO {hostname}".encode(), b"", Talk()):
+            return [refusal]
         session.host_name = hostname
         offered = ["250-PIPELINING"] if self._server.pipelining else []
         return [*responses[:-1], *offered, responses[-1]]
+
+    async def handle_MAIL(  # noqa: N802 - aiosmtpd's name
+        self, _server: Any, _session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        line = " ".join([f"MAIL FROM:<{address}>", *options])
+        talk = Talk(("SIZE", "8BITMIME", "SMTPUTF8"), self._server.size_limit, {"hello"})
+        if refusal := refusal_of_command(line.encode(), b"", talk):
+            return refusal
+        envelope.mail_from = address
+        envelope.mail_options.extend(options)
+        return "250 2.1.0 OK"
 
     async def handle_RCPT(  # noqa: N802 - aiosmtpd's name
         self, _server: Any, _session: Session, envelope: Envelope, address: str, _options: list[str]
@@ -56,15 +71,27 @@ class _Handler:
     ) -> str:
         if self._server.delay:
             await asyncio.sleep(self._server.delay)
+        options = [option.upper() for option in envelope.mail_options]
+        talk = Talk(
+            largest=self._server.size_limit,
+            eight_bit="BODY=8BITMIME" in options,
+            unicode="SMTPUTF8" in options,
+        )
+        refusal = refusal_of_message(envelope.original_content or b"", talk)
+        if refusal is not None and self._server.strict:
+            self._server.refused.append(refusal)
+            return refusal
         return self._server.keep(session, envelope)
 
 
 class SmtpServer:
-    """Runs in a thread as a context manager; `messages` holds what was accepted.
+    """Runs in a thread as a context manager; `messages` holds what was accepted, `refused` what
+    `smtp_rules` had against others.
 
     `tls`: None, "starttls" or "tls" with `context`. `login`: demanded user and password.
     `refuse`: the reply to RCPT for an address. `delay`: seconds before each answer to the dot.
-    `pipelining`: whether it is offered (RFC 2920).
+    `pipelining`: whether it is offered (RFC 2920). `strict`: whether messages must be such as real
+    servers take; a test of raw bytes may do without.
     """
 
     def __init__(
@@ -78,19 +105,22 @@ class SmtpServer:
         refuse: dict[str, str] | None = None,
         delay: float = 0.0,
         pipelining: bool = True,
+        strict: bool = True,
         host: str = "127.0.0.1",
         port: int = 0,
         log: Path | None = None,
         folder: Path | None = None,
     ) -> None:
         self.messages: list[Captured] = []
+        self.refused: list[str] = []
         self.connections = 0
         self.refuse = refuse or {}
         self.delay = delay
         self.pipelining = pipelining
+        self.strict = strict
         self.host, self.port = host, port
         self._tls, self._context, self._login = tls, context, login
-        self._size_limit, self._smtputf8 = size_limit, smtputf8
+        self.size_limit, self._smtputf8 = size_limit, smtputf8
         self._log = log.open("a", encoding="utf-8") if log else None
         self._folder = folder
         self._loop = asyncio.new_event_loop()
@@ -138,7 +168,7 @@ class SmtpServer:
             warnings.simplefilter("ignore", UserWarning)
             return SMTP(
                 _Handler(self),
-                data_size_limit=self._size_limit,
+                data_size_limit=self.size_limit,
                 enable_SMTPUTF8=self._smtputf8,
                 hostname="fake.example",
                 tls_context=self._context if self._tls == "starttls" else None,

@@ -1,4 +1,8 @@
-"""A real HTTP server on loopback that keeps what is posted to it and answers as a test says."""
+"""A real HTTP server on loopback that keeps what is posted to it and answers as a test says.
+
+As chat services do it takes a JSON object in UTF-8 that says what it is and how long it is, and
+refuses anything else (RFC 9110 sections 15.5.12 and 15.5.16).
+"""
 
 from __future__ import annotations
 
@@ -30,8 +34,18 @@ class WebhookServer:
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
+                if (refusal := self._refusal()) is not None:
+                    self.send_error(refusal)
+                    return
                 body = self.rfile.read(int(self.headers["Content-Length"]))
-                owner.posts.append(json.loads(body))
+                try:
+                    document = json.loads(body.decode("utf-8"))
+                except ValueError:
+                    document = None
+                if not isinstance(document, dict):
+                    self.send_error(400)
+                    return
+                owner.posts.append(document)
                 owner.heads.append(dict(self.headers))
                 owner.paths.append(self.path)
                 if owner._silent:
@@ -42,6 +56,12 @@ class WebhookServer:
                     self.send_header("Location", owner._location)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
+
+            def _refusal(self) -> int | None:
+                if not (self.headers.get("Content-Length") or "").isdigit():
+                    return 411
+                kind = (self.headers.get("Content-Type") or "").partition(";")[0].strip()
+                return None if kind == "application/json" else 415
 
             def log_message(self, *_: Any) -> None:
                 """Say nothing."""
