@@ -30,6 +30,11 @@ CHECKPOINT_PAGES = 4_000
 """16 MB of the write-ahead log."""
 
 
+# On a server each statement sees a state of its own by default. SQLite's transactions, which begin
+# with the first statement here, see one state anyway.
+_ONE_STATE = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+
+
 class Database:
     """One database with its connections; closed by `close`."""
 
@@ -37,6 +42,7 @@ class Database:
         self.engine = engine
         self.path = path
         """The file of an embedded database; None for a server."""
+        self._reading = engine if self.embedded else engine.execution_options(**_ONE_STATE)
 
     @property
     def embedded(self) -> bool:
@@ -45,8 +51,21 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """Give a connection that sees one consistent state."""
+        """Give a connection whose reads all see one state, that of the first of them.
+
+        Whatever is committed meanwhile does not show. Nothing can be written or locked with it.
+        """
+        with told_plainly(), self._reading.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def own_connection(self) -> Iterator[Connection]:
+        """Give a connection outside of any transaction, with tables and settings of its own.
+
+        They end with it: it is closed and not used again.
+        """
         with told_plainly(), self.engine.connect() as connection:
+            connection.detach()
             yield connection
 
     @contextmanager

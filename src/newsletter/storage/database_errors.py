@@ -18,7 +18,7 @@ from sqlalchemy.exc import DBAPIError
 from newsletter.errors import NewsletterError, StorageError, TryAgainLater
 
 
-class BrokenRule(StorageError):
+class BrokenRule(StorageError):  # noqa: N818 - what happened, as the others are named
     """What was to be written breaks a rule that the database keeps."""
 
 

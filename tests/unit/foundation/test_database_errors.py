@@ -197,9 +197,9 @@ def test_the_result_code_of_sqlite_tells_what_is_wrong(
 def test_a_reference_to_nobody_is_a_broken_rule(database: Database, clock: SettableClock) -> None:
     row = {"list_id": 1, "subscriber_id": 7, "status": "active", "changed_at": clock.now()}
 
-    with pytest.raises(BrokenRule, match="refers to something that is not there") as raised:
-        with database.write() as connection:
-            connection.execute(insert(memberships).values(row))
+    told = "refers to something that is not there"
+    with pytest.raises(BrokenRule, match=told) as raised, database.write() as connection:
+        connection.execute(insert(memberships).values(row))
 
     assert not isinstance(raised.value, NotUnique)
 
