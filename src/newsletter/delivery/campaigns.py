@@ -30,6 +30,8 @@ from newsletter.delivery.states import (
     READY,
     CampaignStatus,
     DeliveryState,
+    Move,
+    before,
     next_status,
 )
 from newsletter.delivery.waves import told_in_audit
@@ -339,7 +341,7 @@ def change_status_in(
     if status is CampaignStatus.CANCELLED:
         connection.execute(
             update(deliveries)
-            .where(deliveries.c.campaign_id == campaign, deliveries.c.state.in_(READY))
+            .where(deliveries.c.campaign_id == campaign, deliveries.c.state.in_(before(Move.SKIP)))
             .values(state=DeliveryState.SKIPPED, reason="cancelled", not_before=None)
         )
     record_audit(

@@ -25,6 +25,8 @@ SETTLED = (
 """States in which nothing more happens to a letter by itself."""
 
 
+_LOST_OR_WAITING = tuple({DeliveryState.UNKNOWN, *READY} & set(before(Move.PROVE)))
+
 PUT_OFF = "not sent"
 """`reason` of a letter that our account, the settings or a template kept from leaving."""
 
@@ -62,7 +64,7 @@ def keep_late_yes(connection: Connection, letter: ClaimedLetter, now: datetime) 
             .where(
                 letters.c.id == letter.id,
                 letters.c.fence == letter.fence,
-                letters.c.state.in_((DeliveryState.UNKNOWN, *READY)),
+                letters.c.state.in_(_LOST_OR_WAITING),
             )
             .values(
                 state=DeliveryState.ACCEPTED, reason="evidence", not_before=None, settled_at=now
@@ -79,7 +81,7 @@ def lose_overdue(connection: Connection, now: datetime) -> int:
     return connection.execute(
         update(letters)
         .where(
-            letters.c.state == DeliveryState.CLAIMED,
+            letters.c.state.in_(before(Move.LOSE)),
             letters.c.lease_until < database_time(connection, now),
         )
         .values(state=DeliveryState.UNKNOWN, answer="its carrier ended before an answer was read")
@@ -113,7 +115,7 @@ def retry_lost(connection: Connection, letter: ClaimedLetter, now: datetime) -> 
         .where(
             letters.c.id == letter.id,
             letters.c.fence == letter.fence,
-            letters.c.state == DeliveryState.UNKNOWN,
+            letters.c.state.in_(before(Move.RETRY)),
         )
         .values(
             state=state,

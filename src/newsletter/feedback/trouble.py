@@ -11,6 +11,8 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, func, select
 
+from newsletter.delivery import alert_words as words
+from newsletter.delivery.alerts import raise_alert
 from newsletter.delivery.brakes import judge_complaints, judge_hard_bounces
 from newsletter.delivery.campaigns import get_campaign, pause_unless_ended
 from newsletter.delivery.canary import ATTEMPTED, count_first
@@ -18,7 +20,7 @@ from newsletter.delivery.domains import WINDOW, domain_of, hold_domain
 from newsletter.delivery.states import CampaignStatus, DeliveryState
 from newsletter.feedback.concerns import Concern
 from newsletter.feedback.events import EventKind
-from newsletter.feedback.moving import Moved
+from newsletter.feedback.moving import Moved, sent_elsewhere
 from newsletter.feedback.policy import Landing, is_blocked
 from newsletter.logs import get_logger
 from newsletter.settings import BrakesPart
@@ -135,6 +137,21 @@ def _hold(
         actor="feedback",
     )
     log.error("domain_held", campaign=campaign, domain=domain)
+
+
+def tell_sent_elsewhere(
+    connection: Connection, concerns: Sequence[Concern], now: datetime
+) -> list[int]:
+    """Alert where events prove messages that were never sent from here; returns the campaigns."""
+    told = []
+    for campaign, readers in sent_elsewhere(concerns).items():
+        facts = get_campaign(connection, campaign)
+        alert = words.sent_elsewhere(
+            campaign, digest=facts.digest, mailing_list=facts.list, readers=readers
+        )
+        if raise_alert(connection, alert, now):
+            told.append(campaign)
+    return told
 
 
 def brake_campaigns(
