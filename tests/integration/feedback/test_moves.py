@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
@@ -32,7 +33,7 @@ from newsletter.delivery.resolving import decide_unknown
 from newsletter.delivery.states import MOVES, PROOFS, DeliveryState
 from newsletter.errors import NewsletterError
 from newsletter.feedback.events import EventKind
-from newsletter.providers.base import Outcome, OutcomeKind
+from newsletter.providers.base import Envelope, Outcome, OutcomeKind
 from newsletter.storage.database import Database
 from newsletter.storage.tables import alerts, deliveries, events, letters
 
@@ -191,8 +192,15 @@ class Play:
     def send(self) -> None:
         outcomes = self.draw(st.lists(st.sampled_from(_OUTCOMES), min_size=1, max_size=4))
         assert isinstance(outcomes, list)
-        answers = iter(outcomes * 20)
-        provider = ScriptedProvider(lambda _envelope: next(answers), batch_limit=2)
+        answers = itertools.cycle(outcomes)
+        provider = ScriptedProvider(batch_limit=2)
+
+        def answer(_envelope: Envelope) -> OutcomeKind:
+            if len(provider.handed) >= 10:
+                sender.stop.set()
+            return next(answers)
+
+        provider.script = answer
         limits = open_limits(self.stage.settings, self.stage.database)
         sender = self.stage.sender(provider, limits)
         sender.wait = lambda _seconds: sender.stop.set()
