@@ -33,7 +33,7 @@ from newsletter.delivery.resolving import decide_unknown
 from newsletter.delivery.states import MOVES, PROOFS, DeliveryState
 from newsletter.errors import NewsletterError
 from newsletter.feedback.events import EventKind
-from newsletter.providers.base import Envelope, Outcome, OutcomeKind
+from newsletter.providers.base import DeliveryId, Envelope, Outcome, OutcomeKind
 from newsletter.storage.database import Database
 from newsletter.storage.tables import alerts, deliveries, events, letters
 
@@ -215,7 +215,11 @@ class Play:
     def answer_late(self) -> None:
         for batch in self.late:
             outcomes = [
-                Outcome(recipient.delivery, OutcomeKind.ACCEPTED, code=250)
+                Outcome(
+                    DeliveryId(batch.campaign, recipient.subscriber),
+                    OutcomeKind.ACCEPTED,
+                    code=250,
+                )
                 for recipient in batch.recipients
             ]
             ledger.record(
