@@ -34,7 +34,6 @@ from newsletter.delivery.states import (
     before,
     next_status,
 )
-from newsletter.delivery.waves import told_in_audit
 from newsletter.errors import DeliveryError
 from newsletter.providers.base import Mailing
 from newsletter.rendering.content import EmailContent, ListIdentity
@@ -182,7 +181,7 @@ def _freeze_once(
                 "again": request.again,
                 "segment": request.segment_name,
                 **({} if request.listed else {"listed": False}),
-                **told_in_audit(request),
+                **({"waves": str(request.waves)} if request.waves else {}),
             },
         )
         if also is not None:
@@ -357,16 +356,17 @@ def change_status_in(
 
 def pause_unless_ended(
     connection: Connection, campaign: int, now: datetime, *, actor: str, reason: str
-) -> None:
+) -> bool:
     """Pause a campaign by itself, unless the operator ended or paused it meanwhile.
 
-    Raises an alert in the same transaction, so it is for pauses that nobody asked for (D7).
+    Returns whether it did. Raises an alert in the same transaction, so it is for pauses that
+    nobody asked for (D7).
     """
     # Of two who come at once, one pauses and one finds it paused.
     lock_campaign(connection, campaign)
     current = get_campaign(connection, campaign)
     if current.status is not CampaignStatus.SENDING:
-        return
+        return False
     change_status_in(connection, campaign, "pause", now, actor=actor, reason=reason)
     alert = campaign_paused(
         campaign,
@@ -379,6 +379,7 @@ def pause_unless_ended(
         at=now,
     )
     raise_alert(connection, alert, now)
+    return True
 
 
 def _is_there_already(status: CampaignStatus, word: str) -> bool:

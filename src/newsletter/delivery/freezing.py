@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection, Select, exists, insert, select, update
 
@@ -170,11 +171,23 @@ def insert_campaign(connection: Connection, request: FreezeRequest, now: datetim
             segment=request.segment_name,
             segment_condition=request.segment.text if request.segment else None,
             edition_id=request.edition,
-            wave_time=request.waves.time.isoformat("minutes") if request.waves else None,
+            **_wave_columns(request),
         )
         .returning(campaigns.c.id)
     ).scalar_one()
     return made
+
+
+def _wave_columns(request: FreezeRequest) -> dict[str, Any]:
+    """Return what the campaign's row says of its waves; `wave_expiry` goes by it."""
+    if request.waves is None:
+        return {}
+    return {
+        "wave_day": request.waves.day.isoformat(),
+        "wave_time": request.waves.time.isoformat("minutes"),
+        "wave_zone": request.waves.timezone,
+        "wave_expires_s": round(request.expires_after.total_seconds()),
+    }
 
 
 def _revision(connection: Connection, request: FreezeRequest, now: datetime) -> int:

@@ -24,7 +24,7 @@ from newsletter.delivery.states import DeliveryState
 from newsletter.feedback.events import EventKind, Provenance
 from newsletter.feedback.policy import Landing, News
 from newsletter.providers.base import DeliveryId
-from newsletter.storage.tables import audit_log, campaigns, deliveries, letters, subscribers
+from newsletter.storage.tables import campaigns, deliveries, letters, subscribers
 
 _KINDS = frozenset(EventKind)
 _GREATEST_CAMPAIGN = 2**31 - 1
@@ -110,6 +110,7 @@ class Rows:
         people |= {
             facts.subscriber for facts, _ in self.letters.values() if facts.subscriber is not None
         }
+        self._changed: dict[int, datetime | None] = {}
         self.addresses = self._read_addresses(people)
         self.by_key = self._read_keys(events)
 
@@ -171,10 +172,11 @@ class Rows:
         }
 
     def _read_addresses(self, people: Collection[int]) -> dict[int, Address]:
-        query = select(subscribers.c.id, subscribers.c.address).where(
-            among(self._connection, subscribers.c.id, sorted(people))
-        )
-        found = self._connection.execute(query)
+        query = select(
+            subscribers.c.id, subscribers.c.address, subscribers.c.address_changed_at
+        ).where(among(self._connection, subscribers.c.id, sorted(people)))
+        found = self._connection.execute(query).all()
+        self._changed = {row.id: row.address_changed_at for row in found}
         return {row.id: address for row in found if (address := read_address(row.address))}
 
     def _read_keys(self, events: Sequence[Row[Any]]) -> dict[str, int]:
@@ -186,12 +188,8 @@ class Rows:
 
     def has_moved(self, subscriber: int, since: datetime) -> bool:
         """Return whether a reader got another address since then."""
-        query = select(audit_log.c.id).where(
-            audit_log.c.subject == f"subscriber {subscriber}",
-            audit_log.c.action == "subscriber.address",
-            audit_log.c.at > since,
-        )
-        return self._connection.execute(query.limit(1)).first() is not None
+        changed_at = self._changed.get(subscriber)
+        return changed_at is not None and changed_at >= since
 
 
 def read_address(text: str | None) -> Address | None:
