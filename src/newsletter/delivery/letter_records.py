@@ -5,14 +5,14 @@ Index: `letters.state` and the key. A row whose fence has moved on keeps its sta
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, or_, update
 
 from newsletter.delivery.letter_claims import ClaimedLetter, as_claimed, letters_with_readers
 from newsletter.delivery.outcomes import RETRIED, RETRY_MARK
-from newsletter.delivery.statements import database_time
+from newsletter.delivery.statements import database_time, lease_end
 from newsletter.delivery.states import READY, DeliveryState, Move, before
 from newsletter.storage.tables import letters
 
@@ -70,6 +70,22 @@ def keep_late_yes(connection: Connection, letter: ClaimedLetter, now: datetime) 
                 state=DeliveryState.ACCEPTED, reason="evidence", not_before=None, settled_at=now
             )
         ).rowcount
+    )
+
+
+def renew_letter(
+    connection: Connection, letter: ClaimedLetter, now: datetime, lease: timedelta
+) -> None:
+    """Let a claim hold for a whole lease from now, unless it is over already."""
+    connection.execute(
+        update(letters)
+        .where(
+            letters.c.id == letter.id,
+            letters.c.fence == letter.fence,
+            letters.c.state == DeliveryState.CLAIMED,
+            letters.c.lease_until >= database_time(connection, now),
+        )
+        .values(lease_until=lease_end(connection, now, lease))
     )
 
 
