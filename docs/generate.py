@@ -15,7 +15,14 @@ from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from newsletter.delivery.outside.kinds import DNS_KINDS, LINK_KINDS, SPAM_KINDS
-from newsletter.delivery.states import CAMPAIGN_MOVES, MOVES, CampaignStatus, DeliveryState
+from newsletter.delivery.states import (
+    CAMPAIGN_MOVES,
+    CAUSES,
+    MOVES,
+    PROOFS,
+    CampaignStatus,
+    DeliveryState,
+)
 from newsletter.digest.codes import CODES as DIGEST_CODES
 from newsletter.digest.codes import FindingKind
 from newsletter.rendering.checks.client_data import load_client_data
@@ -86,12 +93,40 @@ def states_page() -> str:
         "stateDiagram-v2",
         f"    [*] --> {DeliveryState.PENDING.label}: freeze",
     ]
-    lines += [f"    {s.label} --> {after.label}: {m}" for (s, m), after in MOVES.items()]
+    proofs = set(PROOFS.values())
+    lines += [
+        f"    {s.label} --> {after.label}: {m}"
+        for (s, m), after in MOVES.items()
+        if m not in proofs or s in PROOFS
+    ]
     lines += [
         "```",
         "",
         "`accepted`: the provider took it. `delivered`: the remote server took it. Neither is the",
         "other.",
+        "",
+        "What comes back (a webhook, returned mail, a late answer) may prove a delivery to be",
+        "further than its row says, also where the row says that it failed or waits for another",
+        "try:",
+        "",
+        f"| the row says | {' | '.join(f'proof of `{state.label}`' for state in PROOFS)} |",
+        f"| --- {'| --- ' * len(PROOFS)}|",
+    ]
+    for state in DeliveryState:
+        ends = (MOVES.get((state, move)) for move in PROOFS.values())
+        cells = " | ".join(f"`{end.label}`" if end else "stays" for end in ends)
+        lines.append(f"| `{state.label}` | {cells} |")
+    lines += [
+        "",
+        "Only what was claimed at least once can be proven. News of a row that no worker ever took",
+        "tells of somebody else's message: that of another copy of the database, or of another",
+        "newsletter with the same account at the provider. It is kept, and the row goes on as it",
+        "is: nobody is left out of a send by it. Where the reader's address fits, an alert",
+        "(`sent_elsewhere`) says so.",
+        "",
+        "| move | what lets it happen |",
+        "| --- | --- |",
+        *(f"| {move} | {cause} |" for move, cause in CAUSES.items()),
         "",
         "## Of a campaign",
         "",

@@ -229,6 +229,7 @@ class SmtpProcess(_Process):
             f"{prefix}SECURITY": "none",
             f"{prefix}CONNECTIONS": str(CONNECTIONS),
             f"{prefix}TIMEOUT": f"{LONG_TIMEOUT if self._plan.patient else SMTP_TIMEOUT}s",
+            f"{prefix}ANSWER_TIMEOUT": f"{LONG_TIMEOUT if self._plan.patient else SMTP_TIMEOUT}s",
         }
 
     def _words(self, calm: bool) -> list[str]:

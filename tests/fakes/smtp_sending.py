@@ -34,6 +34,7 @@ def a_provider(port: int, clock: SettableClock, **keys: object) -> Provider:
         "security": "none",
         "connections": 1,
         "timeout": timedelta(seconds=2),
+        "answer_timeout": keys.get("timeout", timedelta(seconds=2)),
         "local_hostname": "client.example",
         **keys,
     }

@@ -9,15 +9,16 @@ from sqlalchemy import Connection, select
 
 from newsletter.audience.keys import Keys
 from newsletter.audience.privacy import (
+    CHUNK,
     erase,
     erase_suppressed,
     kept_mail_of,
     suppress_for_good,
 )
-from newsletter.audience.suppressions import SuppressionReason
+from newsletter.audience.suppressions import SuppressionReason, lifted_at
 from newsletter.storage.database import Database
 from newsletter.storage.erase_list import EraseList
-from newsletter.storage.tables import audit_log, suppressions
+from newsletter.storage.tables import suppressions
 
 
 def erase_subscriber(
@@ -57,19 +58,18 @@ def erase_again(database: Database, keys: Keys, now: datetime, *, actor: str) ->
 
 def _unknown(connection: Connection, listed: Mapping[str, datetime]) -> list[str]:
     """Return those of the list that the database does not know, and did not lift since."""
+    if not listed:
+        return []
     known = set(
         connection.execute(
             select(suppressions.c.key).where(suppressions.c.reason == SuppressionReason.ERASED)
         ).scalars()
     )
-    lifted = set(
-        connection.execute(
-            select(audit_log.c.subject).where(audit_log.c.action == "suppression.lift")
-        ).scalars()
-    )
-    return [
-        mark for mark in listed if mark not in known and f"suppression {mark[:16]}" not in lifted
-    ]
+    unknown = [mark for mark in listed if mark not in known]
+    lifted: dict[str, datetime] = {}
+    for start in range(0, len(unknown), CHUNK):
+        lifted |= lifted_at(connection, unknown[start : start + CHUNK])
+    return [mark for mark in unknown if lifted.get(mark, listed[mark]) <= listed[mark]]
 
 
 def _note(database: Database, marks: list[str], now: datetime) -> None:

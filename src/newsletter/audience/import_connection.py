@@ -46,8 +46,7 @@ class Lock:
 @contextmanager
 def staging_connection(database: Database) -> Iterator[Connection]:
     """Give a connection of its own, outside of any transaction; tables and settings end with it."""
-    with database.read() as connection:
-        connection.detach()
+    with database.own_connection() as connection:
         _set(connection, _FOR_STAGING)
         yield connection
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, select
 
 from newsletter.audience.address import Address
 from newsletter.audience.consent import Act, MembershipStatus, Origin, record_consent
@@ -21,9 +21,8 @@ from newsletter.audience.letters import (
     write_letter,
 )
 from newsletter.audience.subscribers import activate, make_pending, make_subscriber
-from newsletter.audience.suppressions import suppression_of
+from newsletter.audience.suppressions import end_suppression, suppression_of
 from newsletter.audience.tokens import TokenClaims
-from newsletter.storage.audit import record_audit
 from newsletter.storage.tables import memberships, subscribers, suppressions
 
 UNDO_WITHIN = timedelta(hours=1)
@@ -214,13 +213,11 @@ def _may_be_mailed(
         return True
     if lifts_before is None or row.at > lifts_before:
         return False
-    connection.execute(delete(suppressions).where(found))
-    record_audit(
+    end_suppression(
         connection,
+        mark,
         now,
         actor=f"subscriber {claims.subscriber}",
-        action="suppression.lift",
-        subject=f"suppression {mark[:16]}",
         detail={"reason": row.reason, "by": "double opt-in"},
     )
     return True

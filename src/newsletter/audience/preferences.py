@@ -314,6 +314,7 @@ def confirm_new_address(
             address_key=new.key,
             # The second is part of it: a restored backup must not give an epoch once more.
             address_epoch=max(old.address_epoch + 1, int(now.timestamp())),
+            address_changed_at=now,
             updated_at=now,
         )
     )

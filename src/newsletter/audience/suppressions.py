@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -15,7 +15,7 @@ from newsletter.errors import AudienceError
 from newsletter.logs import mask_address
 from newsletter.storage.audit import record_audit
 from newsletter.storage.database import insert_for
-from newsletter.storage.tables import suppressions
+from newsletter.storage.tables import suppression_lifts, suppressions
 
 
 class SuppressionReason(StrEnum):
@@ -45,6 +45,10 @@ _STRENGTH = (
 )
 """The weakest first: what only its person can lift (C10) is not hidden behind what an operator
 can."""
+
+
+_KNOWN_DIGITS = 16
+"""So much of the key is known of lifts that were taken over from the audit log."""
 
 
 def add_suppression(
@@ -109,15 +113,43 @@ def lift_suppression(
             f"the suppression is '{row.reason}'; an operator cannot lift it",
             fix="ask the person: newsletter suppressions lift ADDRESS --ask --list NAME",
         )
+    end_suppression(connection, key, at, actor=actor, detail={"reason": row.reason, "note": note})
+
+
+def end_suppression(
+    connection: Connection, key: str, at: datetime, *, actor: str, detail: Mapping[str, str | None]
+) -> None:
+    """End a suppression, and remember that it was lifted: older news does not suppress again."""
     connection.execute(delete(suppressions).where(suppressions.c.key == key))
+    connection.execute(
+        insert_for(connection)(suppression_lifts)
+        .values(key=key, at=at)
+        .on_conflict_do_update(index_elements=["key"], set_={"at": at})
+    )
     record_audit(
         connection,
         at,
         actor=actor,
         action="suppression.lift",
         subject=f"suppression {key[:16]}",
-        detail={"reason": row.reason, "note": note},
+        detail=detail,
     )
+
+
+def lifted_at(connection: Connection, hashes: Collection[str]) -> dict[str, datetime]:
+    """Return when each of the hashes was last lifted, where it was; up to 5,000 at once."""
+    if not hashes:
+        return {}
+    wanted = {part for key in hashes for part in (key, key[:_KNOWN_DIGITS])}
+    rows = connection.execute(
+        select(suppression_lifts).where(suppression_lifts.c.key.in_(wanted))
+    ).all()
+    known = {row.key: row.at for row in rows}
+    found = {
+        key: [at for part in (key, key[:_KNOWN_DIGITS]) if (at := known.get(part)) is not None]
+        for key in hashes
+    }
+    return {key: max(times) for key, times in found.items() if times}
 
 
 def has_suppressions(connection: Connection) -> bool:

@@ -52,14 +52,14 @@ def report(
     The sums of every part are those of the recipients. 'accepted' says that the provider took a
     message; only 'delivered' says that the reader's own server did.
     """
-    from newsletter.feedback.campaign_report import gather_report, one_moment
+    from newsletter.feedback.campaign_report import gather_report
 
     workspace: Workspace = context.obj
     states = _states(state) if state else None
     if csv is not None:
         _answer_csv(workspace, campaign, csv, states, as_json=as_json)
         return
-    with one_moment(workspace.database) as connection:
+    with workspace.database.read() as connection:
         found = gather_report(connection, campaign)
         if as_json:
             _answer_json(connection, found, states or _exceptions())
@@ -214,7 +214,6 @@ def _answer_csv(
     from newsletter.cli.console import answer, answer_json, say
     from newsletter.cli.files import writing_text
     from newsletter.delivery.campaigns import get_campaign
-    from newsletter.feedback.campaign_report import one_moment
     from newsletter.feedback.report_rows import RecipientRow, recipient_rows
 
     printed = str(path) == "-"
@@ -222,7 +221,7 @@ def _answer_csv(
         raise UsageError("--csv - and --json exclude each other", fix="name a file for the CSV")
     columns = [field.name for field in fields(RecipientRow)]
     values_of, written = attrgetter(*columns), 0
-    with one_moment(workspace.database) as connection:
+    with workspace.database.read() as connection:
         # A wrong number must not empty a file.
         get_campaign(connection, campaign)
         with writing_text(path) as file:

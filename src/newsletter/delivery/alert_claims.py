@@ -101,6 +101,19 @@ def claim_alert(connection: Connection, now: datetime) -> ClaimedAlert | None:
     return ClaimedAlert(notice, row.tries + 1, _told(_ways(row.ways)))
 
 
+def renew_alert(connection: Connection, claimed: ClaimedAlert, now: datetime) -> None:
+    """Leave a claimed alert to its teller for another `LEASE`, unless somebody took it up since."""
+    connection.execute(
+        update(alerts)
+        .where(
+            alerts.c.id == claimed.notice.alert,
+            alerts.c.tries == claimed.tries,
+            alerts.c.told_at.is_(None),
+        )
+        .values(next_try=now + LEASE)
+    )
+
+
 def note_way(
     connection: Connection, claimed: ClaimedAlert, way: Way, now: datetime, problem: str | None
 ) -> None:

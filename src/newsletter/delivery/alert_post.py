@@ -9,16 +9,18 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 
 from newsletter.clock import Clock
 from newsletter.delivery.alert_claims import (
+    LEASE,
     AlertState,
     ClaimedAlert,
     any_due,
     claim_alert,
     note_way,
+    renew_alert,
     settle_alert,
 )
 from newsletter.delivery.alert_mail import AlertMailer, ContentOf, MailWay, words_alone
@@ -26,6 +28,7 @@ from newsletter.delivery.alert_ways import CommandWay, LogWay, Notice, NotTold, 
 from newsletter.delivery.alert_words import trial
 from newsletter.delivery.alerts import BY_MAIL_ALONE
 from newsletter.delivery.faults import Faults, Thing
+from newsletter.delivery.leases import kept_alive
 from newsletter.delivery.rounds import LOOK_SECONDS, Rounds
 from newsletter.logs import get_logger, place_of
 from newsletter.providers.base import Provider
@@ -77,7 +80,7 @@ class AlertPost:
                 if claimed is None:
                     break
                 # Its claim ends by itself, and then it is told again.
-                with faults.holding(_thing(claimed)):
+                with faults.holding(_thing(claimed)), self._lease_kept(claimed):
                     told += self._tell_one(claimed, ways, stop) is AlertState.TOLD
         return told
 
@@ -95,6 +98,13 @@ class AlertPost:
         way = self._under_way
         if way is not None:
             way.interrupt()
+
+    def _lease_kept(self, claimed: ClaimedAlert) -> AbstractContextManager[None]:
+        def renew() -> None:
+            with self.database.write(durable=False) as connection:
+                renew_alert(connection, claimed, self.clock.now())
+
+        return kept_alive(renew, LEASE)
 
     def _tell_one(
         self, claimed: ClaimedAlert, ways: list[Way], stop: threading.Event

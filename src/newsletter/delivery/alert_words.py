@@ -94,6 +94,34 @@ def unknown_waits(campaign: int, *, unknown: int, recipients: int) -> Alert:
     )
 
 
+def sent_elsewhere(campaign: int, *, digest: str, mailing_list: str, readers: int) -> Alert:
+    """Tell that news came of messages that this database has not sent; once for a campaign.
+
+    `readers`: of how many readers so far.
+    """
+    return Alert(
+        AlertKind.SENT_ELSEWHERE,
+        key=f"campaign {campaign} sent elsewhere",
+        subject=f"Campaign {campaign}: sent by another copy of the database?",
+        body=alert_body(
+            f"News came of messages of campaign {campaign}, '{digest}' to '{mailing_list}', that "
+            f"were never sent from here: of {readers} readers so far.",
+            "What it means: another copy of this database sends too, or one did before this one "
+            "was restored. These readers may have got the digest already. The news is kept, and "
+            "the campaign goes on as it is: whoever waits is sent to.",
+            "What to do: pause the campaign while you look. End the other copy. Then let the "
+            "campaign go on, or end it for good.",
+            commands=(
+                f"newsletter campaigns pause {campaign}",
+                f"newsletter campaigns report {campaign}",
+                f"newsletter campaigns resume {campaign}",
+                f"newsletter campaigns cancel {campaign}",
+            ),
+        ),
+        campaign=campaign,
+    )
+
+
 def held_by_a_fault(
     key: str, label: str, *, problem: str, campaign: int | None, at: datetime
 ) -> Alert:

@@ -33,6 +33,8 @@ class AlertKind(StrEnum):
     CAMPAIGN_PAUSED = "campaign_paused"
     DOMAIN_HELD = "domain_held"
     UNKNOWN_WAITS = "unknown_waits"
+    SENT_ELSEWHERE = "sent_elsewhere"
+    """News came of messages that another database must have sent."""
     FEEDBACK_UNREAD = "feedback_unread"
     """The mailbox, the webhook or the provider's lists cannot be read."""
     EDITION_MISSED = "edition_missed"

@@ -12,7 +12,6 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, select, update
-from sqlalchemy.exc import IntegrityError
 
 from newsletter.delivery.alert_words import campaign_paused
 from newsletter.delivery.alerts import raise_alert
@@ -31,15 +30,20 @@ from newsletter.delivery.states import (
     READY,
     CampaignStatus,
     DeliveryState,
+    Move,
+    before,
     next_status,
 )
-from newsletter.delivery.waves import told_in_audit
 from newsletter.errors import DeliveryError
 from newsletter.providers.base import Mailing
 from newsletter.rendering.content import EmailContent, ListIdentity
 from newsletter.storage.audit import record_audit
 from newsletter.storage.database import Database
+from newsletter.storage.database_errors import NotUnique
 from newsletter.storage.tables import campaigns, deliveries, digests, lists
+
+FREEZE_TRIES = 4
+"""So often a freeze is tried where others freeze the same digest again and again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,49 +132,61 @@ def freeze(
     campaign's number. Raises `AlreadySent` when the audience has had this digest (the
     same name or the same content) and `again` was not asked, `DeliveryError` when it is empty.
     """
-    try:
-        with database.write() as connection:
-            lock_list(connection, request.list_id)
-            refuse_second(connection, request)
-            audience = choose_audience(connection, request, now)
-            campaign = insert_campaign(connection, request, now)
-            write_audience(connection, campaign, request, audience, now)
-            # Counted, for not every driver tells how many rows an INSERT … SELECT wrote.
-            taken = totals(connection, campaign).all
-            if taken == 0:
-                raise nobody(connection, request, audience, now)
-            connection.execute(
-                update(campaigns)
-                .where(campaigns.c.id == campaign)
-                .values(
-                    recipients=taken,
-                    canary=min(request.canary, taken // 2),
-                    listed=request.listed,
-                )
+    for _ in range(FREEZE_TRIES - 1):
+        try:
+            return _freeze_once(database, request, now, actor=actor, also=also)
+        except NotUnique:
+            # Somebody else froze the same between our look and our write.
+            with database.read() as connection:
+                refuse_second(connection, request)
+    return _freeze_once(database, request, now, actor=actor, also=also)
+
+
+def _freeze_once(
+    database: Database,
+    request: FreezeRequest,
+    now: datetime,
+    *,
+    actor: str,
+    also: Callable[[Connection, int], None] | None,
+) -> int:
+    with database.write() as connection:
+        lock_list(connection, request.list_id)
+        refuse_second(connection, request)
+        audience = choose_audience(connection, request, now)
+        campaign = insert_campaign(connection, request, now)
+        write_audience(connection, campaign, request, audience, now)
+        # Counted, for not every driver tells how many rows an INSERT … SELECT wrote.
+        taken = totals(connection, campaign).all
+        if taken == 0:
+            raise nobody(connection, request, audience, now)
+        connection.execute(
+            update(campaigns)
+            .where(campaigns.c.id == campaign)
+            .values(
+                recipients=taken,
+                canary=min(request.canary, taken // 2),
+                listed=request.listed,
             )
-            record_audit(
-                connection,
-                now,
-                actor=actor,
-                action="campaign.freeze",
-                subject=f"campaign {campaign}",
-                detail={
-                    "recipients": taken,
-                    "digest": request.slug,
-                    "again": request.again,
-                    "segment": request.segment_name,
-                    **({} if request.listed else {"listed": False}),
-                    **told_in_audit(request),
-                },
-            )
-            if also is not None:
-                also(connection, campaign)
-            return campaign
-    except IntegrityError:
-        # Another process froze the same key between our look and our write.
-        with database.read() as connection:
-            refuse_second(connection, request)
-        raise
+        )
+        record_audit(
+            connection,
+            now,
+            actor=actor,
+            action="campaign.freeze",
+            subject=f"campaign {campaign}",
+            detail={
+                "recipients": taken,
+                "digest": request.slug,
+                "again": request.again,
+                "segment": request.segment_name,
+                **({} if request.listed else {"listed": False}),
+                **({"waves": str(request.waves)} if request.waves else {}),
+            },
+        )
+        if also is not None:
+            also(connection, campaign)
+        return campaign
 
 
 def refuse_second(connection: Connection, request: FreezeRequest) -> None:
@@ -324,7 +340,7 @@ def change_status_in(
     if status is CampaignStatus.CANCELLED:
         connection.execute(
             update(deliveries)
-            .where(deliveries.c.campaign_id == campaign, deliveries.c.state.in_(READY))
+            .where(deliveries.c.campaign_id == campaign, deliveries.c.state.in_(before(Move.SKIP)))
             .values(state=DeliveryState.SKIPPED, reason="cancelled", not_before=None)
         )
     record_audit(
@@ -340,16 +356,17 @@ def change_status_in(
 
 def pause_unless_ended(
     connection: Connection, campaign: int, now: datetime, *, actor: str, reason: str
-) -> None:
+) -> bool:
     """Pause a campaign by itself, unless the operator ended or paused it meanwhile.
 
-    Raises an alert in the same transaction, so it is for pauses that nobody asked for (D7).
+    Returns whether it did. Raises an alert in the same transaction, so it is for pauses that
+    nobody asked for (D7).
     """
     # Of two who come at once, one pauses and one finds it paused.
     lock_campaign(connection, campaign)
     current = get_campaign(connection, campaign)
     if current.status is not CampaignStatus.SENDING:
-        return
+        return False
     change_status_in(connection, campaign, "pause", now, actor=actor, reason=reason)
     alert = campaign_paused(
         campaign,
@@ -362,6 +379,7 @@ def pause_unless_ended(
         at=now,
     )
     raise_alert(connection, alert, now)
+    return True
 
 
 def _is_there_already(status: CampaignStatus, word: str) -> bool:

@@ -10,7 +10,7 @@ from datetime import datetime
 from sqlalchemy import Connection, func, select, update
 
 from newsletter.delivery.bounce_classes import BounceClass
-from newsletter.delivery.campaigns import pause_unless_ended
+from newsletter.delivery.braking import Brake, brake_campaign
 from newsletter.delivery.states import DeliveryState
 from newsletter.logs import get_logger
 from newsletter.storage.database import Database
@@ -86,5 +86,4 @@ def note_judged(
     """
     connection.execute(update(campaigns).where(campaigns.c.id == campaign).values(judged_at=now))
     if reason is not None:
-        pause_unless_ended(connection, campaign, now, actor="brake", reason=reason)
-        log.error("campaign_paused", campaign=campaign, reason=reason)
+        brake_campaign(connection, campaign, Brake.BOUNCES, now, reason=reason)

@@ -19,7 +19,7 @@ from newsletter.delivery.alerts import raise_alert
 from newsletter.logs import mask_address
 from newsletter.storage.audit import record_audit
 from newsletter.storage.columns import Instant
-from newsletter.storage.tables import domain_holds
+from newsletter.storage.pacing_tables import domain_holds
 
 WINDOW = 50
 """Attempts of a domain that are looked at."""

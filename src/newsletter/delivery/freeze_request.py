@@ -17,6 +17,9 @@ class Waves:
     time: time
     timezone: str
 
+    def __str__(self) -> str:
+        return f"{self.day} {self.time:%H:%M} {self.timezone}"
+
 
 @dataclass(frozen=True, slots=True)
 class FreezeRequest:

@@ -11,8 +11,9 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, Select, exists, func, insert, select, update
+from sqlalchemy import Connection, Select, exists, insert, select, update
 
 from newsletter.audience.eligibility import count_selected, freeze_selection
 from newsletter.audience.lists import count_active
@@ -22,6 +23,7 @@ from newsletter.delivery.statements import freeze_audience, freeze_waves
 from newsletter.delivery.states import CampaignStatus
 from newsletter.delivery.waves import wave_times
 from newsletter.errors import DeliveryError
+from newsletter.storage.database import insert_for
 from newsletter.storage.tables import campaigns, deliveries, digests, lists, memberships
 
 
@@ -148,35 +150,13 @@ def nobody(
 
 def insert_campaign(connection: Connection, request: FreezeRequest, now: datetime) -> int:
     """Write the digest's revision, once, and the campaign without its audience."""
-    digest_id = connection.execute(
-        select(digests.c.id).where(
-            digests.c.slug == request.slug, digests.c.content_hash == request.content_hash
-        )
-    ).scalar()
-    if digest_id is None:
-        digest_id = connection.execute(
-            insert(digests)
-            .values(
-                slug=request.slug,
-                content_hash=request.content_hash,
-                title=request.title,
-                markdown=request.markdown,
-                created_at=now,
-            )
-            .returning(digests.c.id)
-        ).scalar_one()
-    earlier = connection.execute(
-        select(func.count())
-        .select_from(campaigns.join(digests))
-        .where(campaigns.c.list_id == request.list_id, digests.c.slug == request.slug)
-    ).scalar_one()
     start = request.not_before or now
     made: int = connection.execute(
         insert(campaigns)
         .values(
-            key=f"{request.list_id}/{request.slug}/{earlier + 1}",
+            key=_next_key(connection, request),
             list_id=request.list_id,
-            digest_id=digest_id,
+            digest_id=_revision(connection, request, now),
             status=CampaignStatus.SCHEDULED if request.not_before else CampaignStatus.SENDING,
             provider=request.provider,
             content=request.content.to_json(),
@@ -191,11 +171,60 @@ def insert_campaign(connection: Connection, request: FreezeRequest, now: datetim
             segment=request.segment_name,
             segment_condition=request.segment.text if request.segment else None,
             edition_id=request.edition,
-            wave_time=request.waves.time.isoformat("minutes") if request.waves else None,
+            **_wave_columns(request),
         )
         .returning(campaigns.c.id)
     ).scalar_one()
     return made
+
+
+def _wave_columns(request: FreezeRequest) -> dict[str, Any]:
+    """Return what the campaign's row says of its waves; `wave_expiry` goes by it."""
+    if request.waves is None:
+        return {}
+    return {
+        "wave_day": request.waves.day.isoformat(),
+        "wave_time": request.waves.time.isoformat("minutes"),
+        "wave_zone": request.waves.timezone,
+        "wave_expires_s": round(request.expires_after.total_seconds()),
+    }
+
+
+def _revision(connection: Connection, request: FreezeRequest, now: datetime) -> int:
+    """Return the digest's revision, written by now: for another list somebody may do so at once."""
+    connection.execute(
+        insert_for(connection)(digests)
+        .values(
+            slug=request.slug,
+            content_hash=request.content_hash,
+            title=request.title,
+            markdown=request.markdown,
+            created_at=now,
+        )
+        .on_conflict_do_nothing(index_elements=["slug", "content_hash"])
+    )
+    written: int = connection.execute(
+        select(digests.c.id).where(
+            digests.c.slug == request.slug, digests.c.content_hash == request.content_hash
+        )
+    ).scalar_one()
+    return written
+
+
+def _next_key(connection: Connection, request: FreezeRequest) -> str:
+    """Return the key behind the last one that is known of a list's campaigns of a digest.
+
+    Two that do not see each other's campaign get the same one: only one of them can be written.
+    """
+    family = f"{request.list_id}/{request.slug}/"
+    keys = connection.execute(
+        select(campaigns.c.key).where(
+            campaigns.c.list_id == request.list_id,
+            campaigns.c.key.startswith(family, autoescape=True),
+        )
+    ).scalars()
+    ends = (key.removeprefix(family) for key in keys)
+    return f"{family}{max((int(end) for end in ends if end.isdecimal()), default=0) + 1}"
 
 
 def write_audience(

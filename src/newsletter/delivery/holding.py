@@ -22,7 +22,7 @@ from newsletter.logs import get_logger
 from newsletter.storage.audit import record_audit
 from newsletter.storage.copies import CopyMark, Reach, begin_epoch
 from newsletter.storage.database import Database
-from newsletter.storage.tables import attempts, campaigns, deliveries
+from newsletter.storage.tables import attempts, campaigns, deliveries, installation
 
 log = get_logger("delivery")
 
@@ -188,6 +188,7 @@ def declare_copy(
     epoch = begin_epoch(connection, reach or Reach())
     settled = settle_copied_claims(connection, now)
     held = hold_unfinished(connection, now, actor=actor, reason=reason)
+    connection.execute(update(installation).values(copied_at=now, letters_held_until=now))
     record_audit(
         connection,
         now,

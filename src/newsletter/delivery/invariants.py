@@ -35,11 +35,6 @@ def verify_invariants(
     """
     sending = is_sending(database)
     with database.read() as connection:
-        if not database.embedded:
-            # The default there gives each statement a state of its own.
-            connection.execution_options(
-                isolation_level="REPEATABLE READ", postgresql_readonly=True
-            )
         at = database_time(connection, now)
         list_id = None if campaign is None else get_campaign(connection, campaign).list_id
         view = View(connection, at, campaign, list_id, sending)

@@ -52,6 +52,11 @@ class Lane:
         self._worker = worker
         self._flight = flight
 
+    @property
+    def worker(self) -> str:
+        """The name that its claims carry."""
+        return self._worker.name
+
     def run(self) -> None:
         """Work; whatever goes wrong is told to the course, never raised into the thread."""
         try:

@@ -274,7 +274,7 @@ def _skip_if_cancelled(connection: Connection, batch: Batch) -> None:
             .where(
                 deliveries.c.campaign_id == batch.campaign,
                 deliveries.c.attempt_id == batch.attempt,
-                deliveries.c.state.in_(READY),
+                deliveries.c.state.in_(before(Move.SKIP)),
             )
             .values(state=DeliveryState.SKIPPED, reason="cancelled", not_before=None)
         )

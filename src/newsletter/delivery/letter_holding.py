@@ -1,8 +1,8 @@
 """Letters in a copy of the database wait for the operator's word (G19).
 
 Whoever they are for may have had them from the original. Nothing is written into their rows: the
-audit log tells when the database began to count as a copy, and what was written before then waits
-until its release is in the log too.
+installation's row tells up to when they wait, from the moment that the database counts as a copy
+until they are released.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, select, update
 
 from newsletter.delivery.holding import guard_copy
 from newsletter.delivery.locking import sender_lock
@@ -18,11 +18,8 @@ from newsletter.delivery.states import READY, DeliveryState
 from newsletter.storage.audit import record_audit
 from newsletter.storage.copies import CopyMark
 from newsletter.storage.database import Database
-from newsletter.storage.tables import audit_log, installation, letters
+from newsletter.storage.tables import installation, letters
 
-COPIED = "installation.copy"
-RELEASED = "letters.release"
-_FIRST_EPOCH = 1
 _WAITING = (*READY, DeliveryState.CLAIMED, DeliveryState.UNKNOWN)
 
 
@@ -54,17 +51,8 @@ def guard_letters(database: Database, now: datetime) -> None:
 
 def read_hold(connection: Connection) -> LetterHold:
     """Return which letters wait now."""
-    epoch = read_epoch(connection)
-    if epoch == _FIRST_EPOCH:
-        return LetterHold(epoch, None)
-    last = connection.execute(
-        select(audit_log.c.action, audit_log.c.at)
-        .where(audit_log.c.action.in_((COPIED, RELEASED)))
-        .order_by(audit_log.c.id.desc())
-        .limit(1)
-    ).first()
-    copied = last is not None and last.action == COPIED
-    return LetterHold(epoch, last.at if last is not None and copied else None)
+    row = connection.execute(select(installation.c.epoch, installation.c.letters_held_until)).one()
+    return LetterHold(row.epoch, row.letters_held_until)
 
 
 def read_epoch(connection: Connection) -> int:
@@ -93,11 +81,12 @@ def release_letters(database: Database, now: datetime, *, actor: str) -> int:
     with database.write() as connection:
         waiting = count_held(connection)
         if read_hold(connection).until is not None:
+            connection.execute(update(installation).values(letters_held_until=None))
             record_audit(
                 connection,
                 now,
                 actor=actor,
-                action=RELEASED,
+                action="letters.release",
                 subject="letters",
                 detail={"waiting": waiting},
             )

@@ -5,14 +5,14 @@ Index: `letters.state` and the key. A row whose fence has moved on keeps its sta
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, or_, update
 
 from newsletter.delivery.letter_claims import ClaimedLetter, as_claimed, letters_with_readers
 from newsletter.delivery.outcomes import RETRIED, RETRY_MARK
-from newsletter.delivery.statements import database_time
+from newsletter.delivery.statements import database_time, lease_end
 from newsletter.delivery.states import READY, DeliveryState, Move, before
 from newsletter.storage.tables import letters
 
@@ -24,6 +24,8 @@ SETTLED = (
 )
 """States in which nothing more happens to a letter by itself."""
 
+
+_LOST_OR_WAITING = tuple({DeliveryState.UNKNOWN, *READY} & set(before(Move.PROVE)))
 
 PUT_OFF = "not sent"
 """`reason` of a letter that our account, the settings or a template kept from leaving."""
@@ -62,12 +64,28 @@ def keep_late_yes(connection: Connection, letter: ClaimedLetter, now: datetime) 
             .where(
                 letters.c.id == letter.id,
                 letters.c.fence == letter.fence,
-                letters.c.state.in_((DeliveryState.UNKNOWN, *READY)),
+                letters.c.state.in_(_LOST_OR_WAITING),
             )
             .values(
                 state=DeliveryState.ACCEPTED, reason="evidence", not_before=None, settled_at=now
             )
         ).rowcount
+    )
+
+
+def renew_letter(
+    connection: Connection, letter: ClaimedLetter, now: datetime, lease: timedelta
+) -> None:
+    """Let a claim hold for a whole lease from now, unless it is over already."""
+    connection.execute(
+        update(letters)
+        .where(
+            letters.c.id == letter.id,
+            letters.c.fence == letter.fence,
+            letters.c.state == DeliveryState.CLAIMED,
+            letters.c.lease_until >= database_time(connection, now),
+        )
+        .values(lease_until=lease_end(connection, now, lease))
     )
 
 
@@ -79,7 +97,7 @@ def lose_overdue(connection: Connection, now: datetime) -> int:
     return connection.execute(
         update(letters)
         .where(
-            letters.c.state == DeliveryState.CLAIMED,
+            letters.c.state.in_(before(Move.LOSE)),
             letters.c.lease_until < database_time(connection, now),
         )
         .values(state=DeliveryState.UNKNOWN, answer="its carrier ended before an answer was read")
@@ -113,7 +131,7 @@ def retry_lost(connection: Connection, letter: ClaimedLetter, now: datetime) -> 
         .where(
             letters.c.id == letter.id,
             letters.c.fence == letter.fence,
-            letters.c.state == DeliveryState.UNKNOWN,
+            letters.c.state.in_(before(Move.RETRY)),
         )
         .values(
             state=state,

@@ -11,6 +11,7 @@ import random
 import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -22,6 +23,7 @@ from newsletter.audience.tokens import TokenSigner
 from newsletter.clock import Clock
 from newsletter.delivery.bounce_classes import BounceClass, BounceTable
 from newsletter.delivery.faults import Faults, Thing
+from newsletter.delivery.leases import kept_alive
 from newsletter.delivery.letter_claims import ClaimedLetter, claim_letter, ready_letters
 from newsletter.delivery.letter_holding import (
     LetterHold,
@@ -36,6 +38,7 @@ from newsletter.delivery.letter_records import (
     keep_late_yes,
     lose_overdue,
     lost_letters,
+    renew_letter,
     retry_lost,
     settle_letter,
 )
@@ -227,8 +230,9 @@ class LetterCarrier:
         try:
             mailing, envelopes = maker.mailing(letter), [maker.envelope(letter)]
             if self.limits.pace.take(stop):
-                for told in self.provider.send(mailing, envelopes, flight):
-                    outcome = told
+                with self._lease_kept(letter):
+                    for told in self.provider.send(mailing, envelopes, flight):
+                        outcome = told
             else:
                 wait = timedelta(0)
         except AccountProblem as refused:
@@ -247,6 +251,15 @@ class LetterCarrier:
             state = self._record(letter, known, problem, wait)
             counts[state.label] += 1
         return problem, blocked
+
+    def _lease_kept(self, letter: ClaimedLetter) -> AbstractContextManager[None]:
+        lease = self.settings.delivery.lease
+
+        def renew() -> None:
+            with self.database.write(durable=False) as connection:
+                renew_letter(connection, letter, self.clock.now(), lease)
+
+        return kept_alive(renew, lease)
 
     def _record(
         self,

@@ -85,7 +85,7 @@ def retry_by_policy(
             update(deliveries)
             .where(
                 deliveries.c.campaign_id == campaign.id,
-                deliveries.c.state == DeliveryState.UNKNOWN,
+                deliveries.c.state.in_(before(Move.RETRY)),
                 deliveries.c.reason != RETRIED,
                 deliveries.c.attempt_id.in_(old),
             )

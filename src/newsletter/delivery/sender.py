@@ -12,7 +12,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -39,11 +39,13 @@ from newsletter.delivery.course import Course, Links, Outfit, ReturnPath
 from newsletter.delivery.flight import FlightLog, boot_id
 from newsletter.delivery.holding import guard_copy
 from newsletter.delivery.lanes import Lane
+from newsletter.delivery.leases import kept_alive, renew_claims
 from newsletter.delivery.limits import Limits
 from newsletter.delivery.locking import sender_lock
 from newsletter.delivery.recovery import Recovered, Scene, recover
 from newsletter.delivery.resolving import retry_by_policy
 from newsletter.delivery.states import READY, UNSETTLED, CampaignStatus, DeliveryState
+from newsletter.delivery.status_watch import StatusWatch
 from newsletter.delivery.wave_expiry import expire_waves
 from newsletter.errors import NewsletterError, ProviderError, StorageError, TryAgainLater
 from newsletter.logs import get_logger
@@ -168,7 +170,9 @@ class Sender:
             while again and not self.stop.is_set():
                 course = self._open_course(campaign)
                 self._end_waves(course)
-                self._drive(course, list(self._lanes(course, claimed)))
+                lanes = list(self._lanes(course, claimed))
+                with self._leases_kept(campaign, lanes):
+                    self._drive(course, lanes)
                 self._meet(course)
                 again = self._canary_passed(course)
 
@@ -186,6 +190,13 @@ class Sender:
                 left=ledger.count_ready(connection, campaign, self.clock.now()),
             )
 
+    def _leases_kept(self, campaign: int, lanes: list[Lane]) -> AbstractContextManager[None]:
+        names = [lane.worker for lane in lanes]
+        return kept_alive(
+            lambda: renew_claims(self.database, campaign, names, self.clock.now(), self.lease),
+            self.lease,
+        )
+
     def _drive(self, course: Course, lanes: list[Lane]) -> None:
         """Run the lanes until each has ended; a stop that takes too long breaks off the wire."""
         threads = [
@@ -195,6 +206,7 @@ class Sender:
         for thread in threads:
             thread.start()
         drain: float | None = None
+        watch = StatusWatch(self.database, course)
         try:
             for thread in threads:
                 while thread.is_alive():
@@ -206,6 +218,7 @@ class Sender:
                         drain = float("inf")
                     self._tell(course)
                     self._end_waves(course)
+                    watch.look()
                     thread.join(LOOK_SECONDS)
         except BaseException:
             # A second signal: what is on the wire becomes unknown, and everything is recorded.

@@ -32,7 +32,7 @@ class DeliveryState(IntEnum):
 
 
 class Move(StrEnum):
-    """What may happen to a delivery."""
+    """What may happen to a delivery, or to a letter."""
 
     CLAIM = "claim"
     ACCEPT = "accept"
@@ -43,15 +43,47 @@ class Move(StrEnum):
     SKIP = "skip"
     EXPIRE = "expire"
     RETRY = "retry"
+    PROVE = "prove"
     DELIVER = "deliver"
     BOUNCE = "bounce"
     COMPLAIN = "complain"
 
 
+CAUSES: dict[Move, str] = {
+    Move.CLAIM: "a worker takes it, to send it now",
+    Move.ACCEPT: "the provider says that it took it, or an operator does",
+    Move.REJECT: "the provider refuses it for good, or an operator says so",
+    Move.DEFER: "the provider asks for another try, or its domain is held",
+    Move.RETURN: "nothing of it left: its worker gives it back",
+    Move.LOSE: "its answer was lost",
+    Move.SKIP: "its reader must not have it any more, or the campaign is cancelled",
+    Move.EXPIRE: "its time is over",
+    Move.RETRY: "it goes out once more, by the policy or an operator",
+    Move.PROVE: "an event or a late answer shows that the provider took it",
+    Move.DELIVER: "an event shows that it reached the reader's server",
+    Move.BOUNCE: "an event shows that it came back",
+    Move.COMPLAIN: "the reader calls it spam",
+}
+"""What lets a move happen."""
+
+
 _S = DeliveryState
 
-MOVES: dict[tuple[DeliveryState, Move], DeliveryState] = {
+PROOFS = {
+    _S.ACCEPTED: Move.PROVE,
+    _S.DELIVERED: Move.DELIVER,
+    _S.BOUNCED: Move.BOUNCE,
+    _S.COMPLAINED: Move.COMPLAIN,
+}
+"""The moves that come of evidence, by where they lead.
+
+Only what was handed over once can be proven: an event about a row that was never claimed tells of
+another message than ours, and the row goes on as it is.
+"""
+
+_BY_SENDING = {
     (_S.PENDING, Move.CLAIM): _S.CLAIMED,
+    (_S.PENDING, Move.DEFER): _S.DEFERRED,
     (_S.PENDING, Move.SKIP): _S.SKIPPED,
     (_S.PENDING, Move.EXPIRE): _S.EXPIRED,
     (_S.DEFERRED, Move.CLAIM): _S.CLAIMED,
@@ -65,17 +97,19 @@ MOVES: dict[tuple[DeliveryState, Move], DeliveryState] = {
     (_S.UNKNOWN, Move.ACCEPT): _S.ACCEPTED,
     (_S.UNKNOWN, Move.REJECT): _S.REJECTED,
     (_S.UNKNOWN, Move.RETRY): _S.PENDING,
-    (_S.UNKNOWN, Move.DELIVER): _S.DELIVERED,
-    (_S.UNKNOWN, Move.BOUNCE): _S.BOUNCED,
-    (_S.UNKNOWN, Move.COMPLAIN): _S.COMPLAINED,
-    (_S.ACCEPTED, Move.DELIVER): _S.DELIVERED,
-    (_S.ACCEPTED, Move.BOUNCE): _S.BOUNCED,
-    (_S.ACCEPTED, Move.COMPLAIN): _S.COMPLAINED,
-    (_S.DELIVERED, Move.BOUNCE): _S.BOUNCED,
-    (_S.DELIVERED, Move.COMPLAIN): _S.COMPLAINED,
-    (_S.BOUNCED, Move.COMPLAIN): _S.COMPLAINED,
 }
-"""Every legal move; what is not here does not happen."""
+
+# Evidence may come before the answer is recorded, and long after: while a second try waits, or
+# after the time of the campaign. It only ever leads further (D1).
+_BY_PROOF = {
+    (state, move): proven
+    for state in DeliveryState
+    for proven, move in PROOFS.items()
+    if state < proven
+}
+
+MOVES: dict[tuple[DeliveryState, Move], DeliveryState] = {**_BY_SENDING, **_BY_PROOF}
+"""Every legal move of deliveries and letters; what is not here does not happen."""
 
 READY = (_S.PENDING, _S.DEFERRED)
 """States a worker may claim."""
@@ -87,6 +121,14 @@ UNSETTLED = (_S.PENDING, _S.CLAIMED, _S.DEFERRED, _S.UNKNOWN)
 def before(move: Move) -> tuple[DeliveryState, ...]:
     """Return the states from which a move is legal, for the WHERE of its statement."""
     return tuple(state for (state, m) in MOVES if m is move)
+
+
+def proven(state: DeliveryState, proof: DeliveryState) -> DeliveryState:
+    """Return where evidence takes a delivery that was handed over: to what it proves, or nowhere.
+
+    `proof` is the state that the evidence shows: `accepted` or a later one.
+    """
+    return MOVES.get((state, PROOFS[proof]), state)
 
 
 class CampaignStatus(StrEnum):

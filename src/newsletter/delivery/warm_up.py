@@ -10,7 +10,7 @@ from datetime import date
 from sqlalchemy import Connection, select, text
 
 from newsletter.settings import WarmUpPart
-from newsletter.storage.tables import sending_days
+from newsletter.storage.pacing_tables import sending_days
 
 # The row of the day is locked until the caller commits; by the primary key (day, provider).
 _NOTE = text(

@@ -5,9 +5,8 @@ The campaign as a whole lives as long as its last wave.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import date, datetime, time, timedelta
-from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, exists, func, or_, select, update
 
@@ -17,7 +16,7 @@ from newsletter.delivery.outcomes import RETRY_MARK
 from newsletter.delivery.statements import among
 from newsletter.delivery.states import READY, DeliveryState, Move, before
 from newsletter.delivery.waves import instant_of
-from newsletter.storage.tables import audit_log, deliveries, subscribers
+from newsletter.storage.tables import campaigns, deliveries, subscribers
 
 _D = deliveries.c
 
@@ -67,18 +66,18 @@ def _is_one_of(connection: Connection, zones: Iterable[str | None]) -> ColumnEle
 
 
 def _frozen_waves(connection: Connection, campaign: int) -> tuple[Waves, timedelta] | None:
-    """Read the waves and how long each lives from the record of the freeze."""
-    detail: Mapping[str, Any] | None = connection.execute(
-        select(audit_log.c.detail)
-        .where(
-            audit_log.c.subject == f"campaign {campaign}", audit_log.c.action == "campaign.freeze"
-        )
-        .order_by(audit_log.c.id.desc())
-    ).scalar()
-    told = (detail or {}).get("waves")
-    if not told:
+    """Read the waves, and how long each lives, as the freeze wrote them down."""
+    row = connection.execute(
+        select(
+            campaigns.c.wave_day,
+            campaigns.c.wave_time,
+            campaigns.c.wave_zone,
+            campaigns.c.wave_expires_s,
+        ).where(campaigns.c.id == campaign)
+    ).one()
+    if None in row:
         return None
     waves = Waves(
-        date.fromisoformat(told["day"]), time.fromisoformat(told["time"]), told["timezone"]
+        date.fromisoformat(row.wave_day), time.fromisoformat(row.wave_time), row.wave_zone
     )
-    return waves, timedelta(seconds=told["expires_after_s"])
+    return waves, timedelta(seconds=row.wave_expires_s)

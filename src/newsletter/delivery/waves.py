@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import Connection, Select, func, select
 
@@ -17,7 +16,7 @@ from newsletter.audience.eligibility import freeze_selection
 from newsletter.audience.segment_model import Segment
 from newsletter.audience.segment_sql import segment_filter
 from newsletter.clock import first_instant, is_zone, zone_of
-from newsletter.delivery.freeze_request import FreezeRequest, Waves
+from newsletter.delivery.freeze_request import Waves
 from newsletter.delivery.statements import WaveTimes
 from newsletter.delivery.states import DeliveryState
 from newsletter.storage.tables import deliveries, subscribers
@@ -129,16 +128,3 @@ def waves_ahead(connection: Connection, campaign: int) -> WavesAhead | None:
         )
     ).one()
     return WavesAhead(*row) if row[0] else None
-
-
-def told_in_audit(request: FreezeRequest) -> dict[str, Any]:
-    """Return what the record of the freeze says of waves; `wave_expiry` goes by it."""
-    if request.waves is None:
-        return {}
-    told = {
-        "day": request.waves.day.isoformat(),
-        "time": request.waves.time.isoformat("minutes"),
-        "timezone": request.waves.timezone,
-        "expires_after_s": round(request.expires_after.total_seconds()),
-    }
-    return {"waves": told}

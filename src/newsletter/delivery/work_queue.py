@@ -15,6 +15,7 @@ from newsletter.delivery.campaigns import get_campaign
 from newsletter.delivery.states import CampaignStatus
 from newsletter.errors import ConfigurationError, StorageError, TryAgainLater
 from newsletter.storage.database import Database
+from newsletter.storage.database_errors import explain_driver_error
 
 if TYPE_CHECKING:
     from procrastinate import App
@@ -66,8 +67,11 @@ def _lay(connection: Connection, layout: str) -> None:
             f"{SchemaManager.get_schema()}"
         )
     except psycopg.Error as error:
+        told = explain_driver_error(error)
+        if isinstance(told, TryAgainLater):
+            raise told from None
         raise StorageError(
-            f"the queue cannot be laid out: {error}",
+            f"the queue cannot be laid out: {told.problem}",
             fix="let the database's owner run 'newsletter db upgrade' once",
         ) from None
 

@@ -31,7 +31,7 @@ from newsletter.feedback.readers import (
     suppress_readers,
     take_off_lists,
 )
-from newsletter.feedback.trouble import brake_campaigns, hold_domains
+from newsletter.feedback.trouble import brake_campaigns, hold_domains, tell_sent_elsewhere
 from newsletter.logs import get_logger
 from newsletter.settings import Settings
 from newsletter.storage.database import Database
@@ -190,6 +190,7 @@ class Applier:
         done.resumed += ended
         brakes = self._settings.brakes
         done.held_domains += hold_domains(connection, believed, brakes, now)
+        tell_sent_elsewhere(connection, believed, now)
         done.paused_campaigns += brake_campaigns(connection, moved, brakes, now)
         finish_campaigns(connection, moved, now)
         done.events += len(concerns)

@@ -5,8 +5,7 @@ The sums are the ledger's: each breakdown adds up to the states of the campaign 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -39,7 +38,6 @@ from newsletter.feedback.report_figures import (
     EventCount,
     Failures,
 )
-from newsletter.storage.database import Database
 from newsletter.storage.tables import (
     attempts,
     campaigns,
@@ -67,20 +65,8 @@ TELLS_OF = {
 """Which events bring a delivery into a state."""
 
 
-@contextmanager
-def one_moment(database: Database) -> Iterator[Connection]:
-    """Give a connection whose reads all see the same state: sums of several must agree."""
-    with database.read() as connection:
-        if not database.embedded:
-            # The default there gives each statement a state of its own.
-            connection.execution_options(
-                isolation_level="REPEATABLE READ", postgresql_readonly=True
-            )
-        yield connection
-
-
 def gather_report(connection: Connection, campaign: int) -> CampaignReport:
-    """Count all that is known of a campaign; the connection comes from `one_moment`.
+    """Count all that is known of a campaign.
 
     Raises `DeliveryError` when there is no such campaign.
     """

@@ -24,7 +24,7 @@ from newsletter.delivery.states import DeliveryState
 from newsletter.feedback.events import EventKind, Provenance
 from newsletter.feedback.policy import Landing, News
 from newsletter.providers.base import DeliveryId
-from newsletter.storage.tables import audit_log, campaigns, deliveries, letters, subscribers
+from newsletter.storage.tables import campaigns, deliveries, letters, subscribers
 
 _KINDS = frozenset(EventKind)
 _GREATEST_CAMPAIGN = 2**31 - 1
@@ -48,6 +48,7 @@ class LetterFacts:
     list_id: int
     subscriber: int | None
     address: str | None
+    attempted: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ class Concern:
     """One event and whom it concerns; all None where nobody of ours is meant.
 
     `address` is the one that must not be mailed any more, if anything follows for it. `row` is how
-    the delivery or letter stands now.
+    the delivery or letter stands now; `attempted`, whether it was ever claimed to be sent.
     """
 
     event: int
@@ -67,6 +68,7 @@ class Concern:
     campaign: CampaignFacts | None = None
     letter: LetterFacts | None = None
     row: Landing | None = None
+    attempted: bool = False
     subscriber: int | None = None
     list_id: int | None = None
     address: Address | None = None
@@ -99,6 +101,8 @@ class Rows:
         self.campaigns = self._read_campaigns({one.campaign for one in named})
         self.held: set[DeliveryId] = set()
         """Rows that a sender holds now."""
+        self.attempted: set[DeliveryId] = set()
+        """Rows of campaigns that were claimed at least once."""
         self.landings = self._lock_deliveries(named)
         self.letters = self._lock_letters(named)
         people = {one.subscriber for one in named if one.campaign != NO_CAMPAIGN}
@@ -106,6 +110,7 @@ class Rows:
         people |= {
             facts.subscriber for facts, _ in self.letters.values() if facts.subscriber is not None
         }
+        self._changed: dict[int, datetime | None] = {}
         self.addresses = self._read_addresses(people)
         self.by_key = self._read_keys(events)
 
@@ -128,7 +133,10 @@ class Rows:
         found: dict[DeliveryId, Landing] = {}
         for campaign, people in sorted(wanted.items()):
             query = select(
-                deliveries.c.subscriber_id, deliveries.c.state, deliveries.c.reason
+                deliveries.c.subscriber_id,
+                deliveries.c.state,
+                deliveries.c.reason,
+                deliveries.c.attempt_id,
             ).where(
                 deliveries.c.campaign_id == campaign,
                 among(self._connection, deliveries.c.subscriber_id, sorted(people)),
@@ -136,7 +144,10 @@ class Rows:
             locked = query.with_for_update(skip_locked=True)
             for row in self._connection.execute(locked):
                 landing = Landing(DeliveryState(row.state), row.reason)
-                found[DeliveryId(campaign, row.subscriber_id)] = landing
+                name = DeliveryId(campaign, row.subscriber_id)
+                found[name] = landing
+                if row.attempt_id is not None:
+                    self.attempted.add(name)
             if self._connection.dialect.name != "sqlite":
                 there = self._connection.execute(query)
                 names = {DeliveryId(campaign, row.subscriber_id) for row in there}
@@ -152,17 +163,20 @@ class Rows:
         query = select(letters).where(letters.c.id.in_(sorted(numbers))).with_for_update()
         return {
             letter_delivery(row.id, row.created_at): (
-                LetterFacts(row.id, row.list_id, row.subscriber_id, row.address),
+                LetterFacts(
+                    row.id, row.list_id, row.subscriber_id, row.address, row.fence is not None
+                ),
                 Landing(DeliveryState(row.state), row.reason),
             )
             for row in self._connection.execute(query)
         }
 
     def _read_addresses(self, people: Collection[int]) -> dict[int, Address]:
-        query = select(subscribers.c.id, subscribers.c.address).where(
-            among(self._connection, subscribers.c.id, sorted(people))
-        )
-        found = self._connection.execute(query)
+        query = select(
+            subscribers.c.id, subscribers.c.address, subscribers.c.address_changed_at
+        ).where(among(self._connection, subscribers.c.id, sorted(people)))
+        found = self._connection.execute(query).all()
+        self._changed = {row.id: row.address_changed_at for row in found}
         return {row.id: address for row in found if (address := read_address(row.address))}
 
     def _read_keys(self, events: Sequence[Row[Any]]) -> dict[str, int]:
@@ -174,12 +188,8 @@ class Rows:
 
     def has_moved(self, subscriber: int, since: datetime) -> bool:
         """Return whether a reader got another address since then."""
-        query = select(audit_log.c.id).where(
-            audit_log.c.subject == f"subscriber {subscriber}",
-            audit_log.c.action == "subscriber.address",
-            audit_log.c.at > since,
-        )
-        return self._connection.execute(query.limit(1)).first() is not None
+        changed_at = self._changed.get(subscriber)
+        return changed_at is not None and changed_at >= since
 
 
 def read_address(text: str | None) -> Address | None:
@@ -239,6 +249,7 @@ def _of_letter(base: Concern, named: DeliveryId, rows: Rows) -> Concern:
         base,
         letter=letter,
         row=landing,
+        attempted=letter.attempted,
         subscriber=letter.subscriber,
         list_id=letter.list_id,
         address=own or base.address,
@@ -252,6 +263,11 @@ def _of_delivery(base: Concern, named: DeliveryId, rows: Rows) -> Concern:
         # Another newsletter's message, or another database's: nobody of ours is meant.
         return replace(base, address=None)
     own = rows.addresses.get(named.subscriber)
+    attempted = named in rows.attempted
+    told_of_another = base.address is not None and (own is None or base.address.key != own.key)
+    if not attempted and told_of_another and base.provenance != Provenance.MAIL:
+        # We sent no such message, and it is not this reader's: a mail's seal would say so.
+        return replace(base, address=None)
     address = base.address or own
     if own is not None and address is not None and address.key != own.key:
         moved = rows.has_moved(named.subscriber, campaign.created_at)
@@ -264,6 +280,7 @@ def _of_delivery(base: Concern, named: DeliveryId, rows: Rows) -> Concern:
         base,
         campaign=campaign,
         row=landing,
+        attempted=attempted,
         subscriber=named.subscriber,
         list_id=campaign.list_id,
         address=address,

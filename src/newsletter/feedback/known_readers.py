@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, exists, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, select
 
 from newsletter.audience.address import AddressRefused, parse_address
-from newsletter.audience.letters import LetterKind
 from newsletter.delivery.letter_claims import letter_delivery, letter_number
 from newsletter.delivery.states import DeliveryState
 from newsletter.providers.base import DeliveryId
@@ -86,14 +85,10 @@ def has_moved(connection: Connection, reader: Reader, *, since: datetime | None)
     """Return whether a reader took another address, at any time or since one."""
     if reader.letter:
         return False
-    moved = (
-        (letters.c.subscriber_id == reader.subscriber)
-        & (letters.c.kind == LetterKind.NEW_ADDRESS.value)
-        & letters.c.used_at.is_not(None)
-    )
-    if since is not None:
-        moved &= letters.c.used_at >= since
-    return bool(connection.execute(select(exists().where(moved))).scalar())
+    changed_at: datetime | None = connection.execute(
+        select(subscribers.c.address_changed_at).where(subscribers.c.id == reader.subscriber)
+    ).scalar()
+    return changed_at is not None and (since is None or changed_at >= since)
 
 
 def sent_message(connection: Connection, delivery: DeliveryId) -> SentMessage | None:

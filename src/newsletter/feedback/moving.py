@@ -32,6 +32,7 @@ _MOVE = (
     .where(
         deliveries.c.campaign_id == bindparam("b_campaign"),
         deliveries.c.subscriber_id == bindparam("b_subscriber"),
+        deliveries.c.state == bindparam("b_before"),
     )
     .values(state=bindparam("b_state"), reason=bindparam("b_reason"), not_before=None)
 )
@@ -40,11 +41,16 @@ Index: the ledger's key."""
 
 
 def move_deliveries(connection: Connection, concerns: Iterable[Concern]) -> list[Moved]:
-    """Take each delivery as far as all its events prove, in one statement; returns what moved."""
+    """Take each delivery as far as all its events prove, in one statement; returns what moved.
+
+    One that was never handed over stays: `sent_elsewhere` has those.
+    """
     standing: dict[DeliveryId, tuple[Concern, Landing]] = {}
     for concern in concerns:
         landing = landing_of(concern.news)
         if concern.delivery is None or concern.row is None or landing is None:
+            continue
+        if not concern.attempted:
             continue
         _, current = standing.get(concern.delivery, (concern, concern.row))
         standing[concern.delivery] = concern, join(current, landing)
@@ -60,6 +66,7 @@ def move_deliveries(connection: Connection, concerns: Iterable[Concern]) -> list
                 {
                     "b_campaign": one.delivery.campaign,
                     "b_subscriber": one.delivery.subscriber,
+                    "b_before": one.before.state,
                     "b_state": one.after.state,
                     "b_reason": one.after.reason,
                 }
@@ -69,6 +76,19 @@ def move_deliveries(connection: Connection, concerns: Iterable[Concern]) -> list
     return moved
 
 
+def sent_elsewhere(concerns: Iterable[Concern]) -> dict[int, int]:
+    """Count, by campaign, the readers whose message was handed over, but not by this database.
+
+    What tells of it proves nothing of the row here: it waits on, or ended without being sent.
+    """
+    readers: defaultdict[int, set[int]] = defaultdict(set)
+    for concern in concerns:
+        if concern.delivery is None or concern.attempted or landing_of(concern.news) is None:
+            continue
+        readers[concern.delivery.campaign].add(concern.delivery.subscriber)
+    return {campaign: len(found) for campaign, found in sorted(readers.items())}
+
+
 def move_letters(connection: Connection, concerns: Iterable[Concern], now: datetime) -> int:
     """Do the same for letters; returns how many moved."""
     standing: dict[int, tuple[Landing, Landing]] = {}
@@ -76,13 +96,15 @@ def move_letters(connection: Connection, concerns: Iterable[Concern], now: datet
         landing = landing_of(concern.news)
         if concern.letter is None or concern.row is None or landing is None:
             continue
+        if not concern.attempted:
+            continue
         _, current = standing.get(concern.letter.id, (concern.row, concern.row))
         standing[concern.letter.id] = concern.row, join(current, landing)
     moved = {number: after for number, (row, after) in standing.items() if after != row}
     for number, after in moved.items():
         connection.execute(
             update(letters)
-            .where(letters.c.id == number)
+            .where(letters.c.id == number, letters.c.state == standing[number][0].state)
             .values(
                 state=after.state,
                 reason=after.reason,

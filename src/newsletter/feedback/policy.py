@@ -13,7 +13,7 @@ from enum import Enum, StrEnum
 
 from newsletter.audience.suppressions import SuppressionReason
 from newsletter.delivery.bounce_classes import BounceClass
-from newsletter.delivery.states import DeliveryState
+from newsletter.delivery.states import DeliveryState, proven
 from newsletter.feedback.events import EventKind
 
 EVIDENCE = "evidence"
@@ -78,12 +78,13 @@ def landing_of(news: News) -> Landing | None:
 
 
 def join(current: Landing, other: Landing) -> Landing:
-    """Return the further of two: by state (D1), and of two bounces the weightier (D4).
+    """Return where a row stands once an event proved `other`: as the table of moves says (D1).
 
-    Associative, commutative and idempotent from `accepted` on: the order of events is no matter.
+    Of two bounces the weightier reason stays (D4). Associative, commutative and idempotent from
+    `accepted` on: the order of events is no matter.
     """
     if other.state is not current.state:
-        return other if other.state > current.state else current
+        return other if proven(current.state, other.state) is other.state else current
     if current.state is _S.BOUNCED and _weight(other) > _weight(current):
         return other
     return current

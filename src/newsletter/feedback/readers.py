@@ -20,7 +20,7 @@ from newsletter.audience.bounce_pauses import (
 from newsletter.audience.consent import Act, MembershipStatus, Origin
 from newsletter.audience.keys import Keys
 from newsletter.audience.subscribers import unsubscribe
-from newsletter.audience.suppressions import add_suppression
+from newsletter.audience.suppressions import add_suppression, lifted_at
 from newsletter.delivery.bounce_classes import BounceClass
 from newsletter.delivery.states import DeliveryState
 from newsletter.feedback.concerns import Concern
@@ -39,7 +39,6 @@ from newsletter.feedback.policy import (
 from newsletter.settings.feedback_parts import FeedbackPart
 from newsletter.storage.tables import (
     attempts,
-    audit_log,
     campaigns,
     consents,
     deliveries,
@@ -82,15 +81,8 @@ def suppress_readers(
 
 def _lifts(connection: Connection, wanted: Sequence[str], keys: Keys) -> dict[str, datetime]:
     """Return when a suppression was last lifted, by address key."""
-    subjects = {f"suppression {keys.hash_address(key)[:16]}": key for key in wanted}
-    if not subjects:
-        return {}
-    rows = connection.execute(
-        select(audit_log.c.subject, func.max(audit_log.c.at).label("at"))
-        .where(audit_log.c.action == "suppression.lift", audit_log.c.subject.in_(list(subjects)))
-        .group_by(audit_log.c.subject)
-    )
-    return {subjects[row.subject]: row.at for row in rows}
+    hashes = {keys.hash_address(key): key for key in wanted}
+    return {hashes[mark]: at for mark, at in lifted_at(connection, hashes).items()}
 
 
 def take_off_lists(connection: Connection, concerns: Iterable[Concern], now: datetime) -> int:

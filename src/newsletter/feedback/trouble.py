@@ -11,32 +11,30 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, func, select
 
+from newsletter.delivery import alert_words as words
+from newsletter.delivery.alerts import raise_alert
 from newsletter.delivery.brakes import judge_complaints, judge_hard_bounces
-from newsletter.delivery.campaigns import get_campaign, pause_unless_ended
+from newsletter.delivery.braking import Brake, brake_campaign, braked_before
+from newsletter.delivery.campaigns import get_campaign
 from newsletter.delivery.canary import ATTEMPTED, count_first
 from newsletter.delivery.domains import WINDOW, domain_of, hold_domain
 from newsletter.delivery.states import CampaignStatus, DeliveryState
 from newsletter.feedback.concerns import Concern
 from newsletter.feedback.events import EventKind
-from newsletter.feedback.moving import Moved
+from newsletter.feedback.moving import Moved, sent_elsewhere
 from newsletter.feedback.policy import Landing, is_blocked
 from newsletter.logs import get_logger
 from newsletter.settings import BrakesPart
+from newsletter.storage.pacing_tables import domain_holds
 from newsletter.storage.tables import (
     attempts,
-    audit_log,
     campaigns,
     deliveries,
-    domain_holds,
     events,
     subscribers,
 )
 
 log = get_logger("feedback")
-
-HARD_BRAKE = "brake:bounces"
-COMPLAINT_BRAKE = "brake:complaints"
-"""Who paused a campaign, in the audit log. An operator who resumes it has the last word."""
 
 BLOCKED_LATELY = timedelta(days=1)
 _D, _E = deliveries.c, events.c
@@ -137,6 +135,21 @@ def _hold(
     log.error("domain_held", campaign=campaign, domain=domain)
 
 
+def tell_sent_elsewhere(
+    connection: Connection, concerns: Sequence[Concern], now: datetime
+) -> list[int]:
+    """Alert where events prove messages that were never sent from here; returns the campaigns."""
+    told = []
+    for campaign, readers in sent_elsewhere(concerns).items():
+        facts = get_campaign(connection, campaign)
+        alert = words.sent_elsewhere(
+            campaign, digest=facts.digest, mailing_list=facts.list, readers=readers
+        )
+        if raise_alert(connection, alert, now):
+            told.append(campaign)
+    return told
+
+
 def brake_campaigns(
     connection: Connection, moved: Sequence[Moved], brakes: BrakesPart, now: datetime
 ) -> list[int]:
@@ -144,28 +157,27 @@ def brake_campaigns(
 
     Each brake works once for a campaign. Returns the campaigns paused just now.
     """
-    struck: defaultdict[int, set[str]] = defaultdict(set)
+    struck: defaultdict[int, set[Brake]] = defaultdict(set)
     for one in moved:
         if one.after.state is DeliveryState.BOUNCED and one.after.reason == "hard":
-            struck[one.delivery.campaign].add(HARD_BRAKE)
+            struck[one.delivery.campaign].add(Brake.BOUNCES)
         elif one.after.state is DeliveryState.COMPLAINED:
-            struck[one.delivery.campaign].add(COMPLAINT_BRAKE)
+            struck[one.delivery.campaign].add(Brake.COMPLAINTS)
     paused = []
     for campaign, kinds in sorted(struck.items()):
         if get_campaign(connection, campaign).status is not CampaignStatus.SENDING:
             continue
         for kind in sorted(kinds):
             reason = _why(connection, campaign, kind, brakes)
-            if reason is not None and not _braked_before(connection, campaign, kind):
-                pause_unless_ended(connection, campaign, now, actor=kind, reason=reason)
-                log.error("campaign_paused", campaign=campaign, reason=reason)
+            if reason is not None and not braked_before(connection, campaign, kind):
+                brake_campaign(connection, campaign, kind, now, reason=reason)
                 paused.append(campaign)
                 break
     return paused
 
 
-def _why(connection: Connection, campaign: int, kind: str, brakes: BrakesPart) -> str | None:
-    if kind == HARD_BRAKE:
+def _why(connection: Connection, campaign: int, kind: Brake, brakes: BrakesPart) -> str | None:
+    if kind is Brake.BOUNCES:
         canary = connection.execute(
             select(campaigns.c.canary).where(campaigns.c.id == campaign)
         ).scalar_one()
@@ -188,14 +200,3 @@ def _why(connection: Connection, campaign: int, kind: str, brakes: BrakesPart) -
         )
     ).scalar_one()
     return judge_complaints(handed_over, complained, brakes)
-
-
-def _braked_before(connection: Connection, campaign: int, kind: str) -> bool:
-    """Return whether this brake paused the campaign already: somebody has looked at it since."""
-    actors = (kind, "brake") if kind == HARD_BRAKE else (kind,)
-    query = select(audit_log.c.id).where(
-        audit_log.c.subject == f"campaign {campaign}",
-        audit_log.c.action == "campaign.pause",
-        audit_log.c.actor.in_(actors),
-    )
-    return connection.execute(query.limit(1)).first() is not None

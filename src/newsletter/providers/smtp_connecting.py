@@ -64,7 +64,8 @@ class Connector:
                 if client.replies:
                     raise smtplib.SMTPServerDisconnected("it said more than it was asked")
                 offers = _offers(client, settings)
-                return Session(Wire(client.sock, client.replies, breaker, seconds), offers)
+                wire = Wire(client.sock, client.replies, breaker, seconds)
+                return Session(wire, offers, settings.answer_timeout.total_seconds())
         except BaseException:
             breaker.close()
             if client is not None:
@@ -95,6 +96,7 @@ class _BoundedReplies:
     timeout: Any
     replies: ReplyBuffer
     breaker: Breaker
+    connect_seconds: float
 
     def getreply(self) -> tuple[int, bytes]:
         """Return code and text of a reply; -1 for a line that is none.
@@ -128,10 +130,11 @@ class _BoundedReplies:
             host, port, type=socket.SOCK_STREAM
         ):
             connection = socket.socket(family, kind, protocol)
-            connection.settimeout(timeout)
+            connection.settimeout(self.connect_seconds)
             try:
                 self.breaker.watch(connection)
                 connection.connect(address)
+                connection.settimeout(timeout)
             except OSError as error:
                 connection.close()
                 problem = error
@@ -170,6 +173,7 @@ def _client(
     else:
         client = _Plain(local_hostname=settings.local_hostname, timeout=seconds)
     client.replies, client.breaker = ReplyBuffer(), breaker
+    client.connect_seconds = settings.connect_timeout.total_seconds()
     # STARTTLS verifies the name we meant, which smtplib takes from here.
     client._host = settings.host
     made: smtplib.SMTP = client

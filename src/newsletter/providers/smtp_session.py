@@ -42,11 +42,14 @@ class Session:
     """An open connection that takes messages, one at a time, from one thread at a time.
 
     For each message: `offer` its envelope, `write` most of it, `finish` it. `clean` is whether
-    nothing is half done, so that another message may follow.
+    nothing is half done, so that another message may follow. `answer_seconds` is how long the
+    answer to a whole message is waited for: servers look at it first, and what they took and we
+    do not know of would be sent twice (RFC 5321 §4.5.3.2.6).
     """
 
-    def __init__(self, wire: Wire, offers: Offers) -> None:
+    def __init__(self, wire: Wire, offers: Offers, answer_seconds: float) -> None:
         self._wire = wire
+        self._answer_seconds = answer_seconds
         self.offers = offers
         self.messages = 0
         """How many were offered."""
@@ -152,7 +155,7 @@ class Session:
                 detail = f"broke before the message's end was written: {error}"
                 return Outcome(letter.delivery, OutcomeKind.DEFERRED, detail=detail)
         try:
-            reply = self._wire.reply()
+            reply = self._wire.reply(self._answer_seconds)
         except LostConnection as error:
             self.abort()
             detail = f"no answer to the dot: {error}"

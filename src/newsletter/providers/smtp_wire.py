@@ -140,12 +140,13 @@ class Wire:
             except OSError as error:
                 raise LostConnection(str(error), taken=taken) from None
 
-    def reply(self) -> Reply:
-        """Read one reply, whole before the deadline; raises `LostConnection`."""
+    def reply(self, seconds: float | None = None) -> Reply:
+        """Read one reply, whole within the wire's `seconds` or these; raises `LostConnection`."""
         deadline: float | None = None
+        seconds = self.seconds if seconds is None else seconds
         try:
             while (found := self._replies.take()) is None:
-                deadline = deadline or time.monotonic() + self.seconds
+                deadline = deadline or time.monotonic() + seconds
                 self._replies.feed(self._receive(deadline))
         except EndlessReply as problem:
             raise LostConnection(str(problem)) from None

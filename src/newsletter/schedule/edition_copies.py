@@ -10,14 +10,11 @@ from datetime import datetime
 from sqlalchemy import Connection, select
 
 from newsletter.delivery.holding import HeldReport, guard_copy
-from newsletter.delivery.letter_holding import COPIED, read_epoch
 from newsletter.delivery.locking import sender_lock
 from newsletter.schedule.model import Schedule
 from newsletter.storage.copies import CopyMark
 from newsletter.storage.database import Database
-from newsletter.storage.tables import audit_log
-
-_FIRST_EPOCH = 1
+from newsletter.storage.tables import installation
 
 
 def guard_editions(database: Database, now: datetime, actor: str) -> HeldReport | None:
@@ -41,12 +38,5 @@ def guard_editions(database: Database, now: datetime, actor: str) -> HeldReport 
 
 def waits_for_word(connection: Connection, schedule: Schedule) -> bool:
     """Return whether the database has counted as a copy since the schedule was last set going."""
-    if read_epoch(connection) == _FIRST_EPOCH:
-        return False
-    copied_at: datetime | None = connection.execute(
-        select(audit_log.c.at)
-        .where(audit_log.c.action == COPIED)
-        .order_by(audit_log.c.id.desc())
-        .limit(1)
-    ).scalar()
+    copied_at: datetime | None = connection.execute(select(installation.c.copied_at)).scalar()
     return copied_at is not None and schedule.since <= copied_at

@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 from newsletter.clock import Clock, zone_of
 from newsletter.delivery.alerts import Alert, AlertKind, raise_alert
-from newsletter.feedback.campaign_report import one_moment
 from newsletter.schedule.daily_summary import summarise
 from newsletter.schedule.proof_mail import already_raised
 from newsletter.schedule.summary_text import subject_of, text_of
@@ -36,7 +35,7 @@ class SummaryTeller:
         with self._database.read() as connection:
             if already_raised(connection, [key]):
                 return False
-        with one_moment(self._database) as connection:
+        with self._database.read() as connection:
             summary = summarise(connection, now, zone)
         text = text_of(summary, self._settings.brakes)
         alert = Alert(AlertKind.SUMMARY, key, subject_of(summary), text)

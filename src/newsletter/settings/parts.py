@@ -164,7 +164,19 @@ class SmtpPart(Part):
         Security.STARTTLS, description="starttls (never falls back), tls, or none (loopback)."
     )
     connections: int = Field(4, ge=1, le=100, description="Connections at once, a thread each.")
-    timeout: Duration = Field(timedelta(seconds=60), description="Longest wait for a reply.")
+    connect_timeout: Duration = Field(
+        timedelta(seconds=60), description="Longest wait for a connection to be made."
+    )
+    timeout: Duration = Field(
+        timedelta(minutes=5),
+        description="Longest wait for the greeting and for the reply to a command, and for 64 kB "
+        "of a message to be taken (RFC 5321 §4.5.3.2.1 to .5).",
+    )
+    answer_timeout: Duration = Field(
+        timedelta(minutes=10),
+        description="Longest wait for the answer to a whole message; what has none by then is "
+        "unknown (RFC 5321 §4.5.3.2.6: filters take their time).",
+    )
     messages_per_connection: int = Field(
         100, ge=0, description="Then a connection is renewed; 0: never, for a local relay."
     )
@@ -182,6 +194,13 @@ class SmtpPart(Part):
     dkim_selector: str | None = Field(
         None, description="Name of the key in DNS; none: the name of the key file without suffix."
     )
+
+    @model_validator(mode="after")
+    def _waits_for_something(self) -> Self:
+        for name in ("connect_timeout", "timeout", "answer_timeout"):
+            if getattr(self, name) <= timedelta(0):
+                raise ValueError(f"{name} must be longer than nothing")
+        return self
 
     @model_validator(mode="after")
     def _a_whole_signature(self) -> Self:
@@ -234,7 +253,10 @@ class DeliveryPart(Part):
     expires_after: Duration = Field(
         timedelta(hours=12), description="Then what has not left stays: yesterday's news."
     )
-    lease: Duration = Field(timedelta(minutes=10), description="How long a claim holds.")
+    lease: Duration = Field(
+        timedelta(minutes=10),
+        description="How long a claim holds; whoever is at work on it renews it.",
+    )
     rate_per_second: float | None = Field(
         None, gt=0, description="Messages a second of the whole account; none: as fast as it goes."
     )

@@ -19,6 +19,7 @@ from newsletter.errors import Place, StorageError, TryAgainLater
 from newsletter.private_files import FILE_MODE, open_private
 from newsletter.storage.copies import Reach, sync_folder
 from newsletter.storage.database import BUSY_TIMEOUT_MS, Database
+from newsletter.storage.database_errors import is_busy
 
 _SIDES = ("-wal", "-shm", "-journal")
 """Files that SQLite keeps beside a database; of another database they would destroy it."""
@@ -230,7 +231,7 @@ def _no_database(path: Path) -> StorageError:
 
 
 def _in_use(path: Path, error: Exception) -> StorageError | TryAgainLater:
-    if "locked" in str(error) or "busy" in str(error):
+    if is_busy(error):
         return TryAgainLater(
             "another newsletter process has the database open",
             where=Place(path),

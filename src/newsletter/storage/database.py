@@ -6,6 +6,7 @@ result may be lost by a power cut but not by a killed process (`durable=False`, 
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,14 +19,20 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
-from newsletter.errors import ConfigurationError, NewsletterError, StorageError, TryAgainLater
+from newsletter.errors import ConfigurationError, NewsletterError, StorageError
 from newsletter.private_files import make_private_file
+from newsletter.storage.database_errors import explain_database_error, explain_driver_error
 
 BUSY_TIMEOUT_MS = 10_000
 CACHE_KB = 8_000
 """Of each connection."""
 CHECKPOINT_PAGES = 4_000
 """16 MB of the write-ahead log."""
+
+
+# On a server each statement sees a state of its own by default. SQLite's transactions, which begin
+# with the first statement here, see one state anyway.
+_ONE_STATE = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 
 
 class Database:
@@ -35,6 +42,7 @@ class Database:
         self.engine = engine
         self.path = path
         """The file of an embedded database; None for a server."""
+        self._reading = engine if self.embedded else engine.execution_options(**_ONE_STATE)
 
     @property
     def embedded(self) -> bool:
@@ -43,8 +51,21 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """Give a connection that sees one consistent state."""
-        with _told_plainly(), self.engine.connect() as connection:
+        """Give a connection whose reads all see one state, that of the first of them.
+
+        Whatever is committed meanwhile does not show. Nothing can be written or locked with it.
+        """
+        with told_plainly(), self._reading.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def own_connection(self) -> Iterator[Connection]:
+        """Give a connection outside of any transaction, with tables and settings of its own.
+
+        They end with it: it is closed and not used again.
+        """
+        with told_plainly(), self.engine.connect() as connection:
+            connection.detach()
             yield connection
 
     @contextmanager
@@ -54,7 +75,7 @@ class Database:
         The write lock is taken at once (SQLite `BEGIN IMMEDIATE`), so that what is read inside is
         still true when it is written.
         """
-        with _told_plainly(), self.engine.connect() as connection:
+        with told_plainly(), self.engine.connect() as connection:
             if self.embedded:
                 level = "FULL" if durable else "NORMAL"
                 # Outside of any transaction: SQLite ignores a change of `synchronous` inside one.
@@ -98,17 +119,17 @@ def open_database(url: str, *, root: Path) -> Database:
         return Database(_sqlite_engine(path), path)
     if parsed.get_backend_name() == "postgresql":
         try:
-            # The claims rely on it: a server may have another default.
-            return Database(
-                create_engine(
-                    parsed.set(drivername="postgresql+psycopg"), isolation_level="READ COMMITTED"
-                ),
-                None,
+            engine = create_engine(
+                parsed.set(drivername="postgresql+psycopg"),
+                # The claims rely on it: a server may have another default.
+                isolation_level="READ COMMITTED",
+                hide_parameters=True,
             )
         except ModuleNotFoundError:
             raise ConfigurationError(
                 "PostgreSQL needs the extra 'scale'", fix="pip install 'newsletter[scale]'"
             ) from None
+        return Database(engine, None)
     raise ConfigurationError(
         f"'database.url' names {parsed.get_backend_name()}, which is not supported",
         fix="use sqlite:/// or postgresql://",
@@ -119,6 +140,8 @@ def _sqlite_engine(path: Path) -> Engine:
     engine = create_engine(
         f"sqlite+pysqlite:///{path}",
         poolclass=QueuePool,
+        # An error that is shown somewhere shows no address.
+        hide_parameters=True,
         # isolation_level None: we begin transactions ourselves, with the lock we want.
         connect_args={
             "isolation_level": None,
@@ -158,7 +181,7 @@ def insert_for(connection: Connection) -> Callable[[Table], Any]:
 
 
 @contextmanager
-def _told_plainly() -> Iterator[None]:
+def told_plainly() -> Iterator[None]:
     """Turn the driver's errors into ours; what the caller raised itself passes."""
     try:
         yield
@@ -166,58 +189,8 @@ def _told_plainly() -> Iterator[None]:
         raise
     except DBAPIError as error:
         raise explain_database_error(error) from error
+    except sqlite3.Error as error:
+        # Of what goes straight to the driver.
+        raise explain_driver_error(error) from error
     except SQLAlchemyError as error:
         raise StorageError(f"the database refused: {type(error).__name__}") from error
-
-
-def explain_database_error(error: DBAPIError) -> NewsletterError:
-    """Say in our words what the driver said: busy, full, read-only, away, or something else."""
-    words = str(error.orig).lower()
-    for signs, kind, problem, fix in _PLAIN_WORDS:
-        if any(sign in words for sign in signs):
-            return kind(problem, fix=fix)
-    if error.connection_invalidated:
-        return TryAgainLater(
-            "the database server cannot be reached", fix="check 'database.url' and the server"
-        )
-    return StorageError(f"the database refused: {type(error.orig).__name__}: {error.orig}")
-
-
-_PLAIN_WORDS: tuple[tuple[tuple[str, ...], type[NewsletterError], str, str], ...] = (
-    (
-        ("locked", "busy", "lock timeout", "deadlock detected"),
-        TryAgainLater,
-        "the database is busy: another process holds it",
-        "try again in a moment",
-    ),
-    (
-        ("full",),
-        StorageError,
-        "the disk is full: nothing more was sent, nothing is lost",
-        "free some room, then run the same command again",
-    ),
-    (
-        ("readonly", "read-only"),
-        StorageError,
-        "the database cannot be written",
-        "check the rights of the file and its folder",
-    ),
-    (
-        ("unable to open",),
-        StorageError,
-        "the database cannot be opened",
-        "check 'database.url' and the rights of its folder",
-    ),
-    (
-        ("not a database", "malformed"),
-        StorageError,
-        "the file is not a sound newsletter database",
-        "restore a backup in its place",
-    ),
-    (
-        ("connection",),
-        TryAgainLater,
-        "the database server cannot be reached",
-        "check 'database.url' and the server",
-    ),
-)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from sqlalchemy import select, update
-from sqlalchemy.exc import DBAPIError
 
-from newsletter.storage.database import Database, explain_database_error
+from newsletter.storage.database import Database, told_plainly
 from newsletter.storage.tables import installation
 
 
@@ -25,14 +24,10 @@ def scrub(database: Database) -> bool:
     notes that it was asked. Raises `TryAgainLater` when the database stays busy.
     """
     if database.embedded:
-        with database.engine.connect() as connection:
+        with told_plainly(), database.engine.connect() as connection:
             raw: Any = connection.connection.dbapi_connection
-            try:
-                raw.execute("VACUUM")
-                busy = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
-            except Exception as error:
-                wrapped = DBAPIError("VACUUM", None, error)
-                raise explain_database_error(wrapped) from error
+            raw.execute("VACUUM")
+            busy = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
         if busy:
             return False
     with database.write() as connection:

@@ -1,4 +1,4 @@
-"""All tables but those of schedules, for SQLite and PostgreSQL alike (design section 4).
+"""All tables but those of schedules and of pacing, for SQLite and PostgreSQL alike.
 
 States of deliveries are small numbers here to keep the ledger narrow (G20); their names are in
 `newsletter.delivery.states`.
@@ -43,6 +43,10 @@ installation = Table(
     Column("suppression_check", String(64)),
     # Somebody was erased since the file was last written anew: free pages may still hold them.
     Column("scrub_due", Boolean, nullable=False, default=False, server_default=false()),
+    # When the database last counted as a copy of another (G19).
+    Column("copied_at", Instant),
+    # Letters written up to then wait for the operator's word; null: none do.
+    Column("letters_held_until", Instant),
     # Up to when the provider's own suppressions are known here (D12).
     Column("reconciled_at", Instant),
     Column("created_at", Instant, nullable=False),
@@ -75,6 +79,8 @@ subscribers = Table(
     Column("address_key", String(320), nullable=False, unique=True),
     # Raised when the address changes: links in mail to an earlier one may do no more than leave.
     Column("address_epoch", BigInteger, nullable=False, default=0, server_default="0"),
+    # When they took another address: older news of the one before is not theirs.
+    Column("address_changed_at", Instant),
     Column("name", String(200)),
     Column("timezone", String(64)),
     Column("language", String(35)),
@@ -155,6 +161,16 @@ suppressions = Table(
     Column("key", String(64), primary_key=True),
     Column("reason", String(16), nullable=False),
     Column("note", Text),
+    Column("at", Instant, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+suppression_lifts = Table(
+    "suppression_lifts",
+    metadata,
+    # As in `suppressions`; of lifts from before this table, the first 16 digits.
+    Column("key", String(64), primary_key=True),
+    # The last time that it was lifted: older news does not suppress again (C10).
     Column("at", Instant, nullable=False),
     sqlite_with_rowid=False,
 )
@@ -245,6 +261,9 @@ campaigns = Table(
     Column("canary_until", Instant),
     # When the brake on hard bounces looked at this campaign and let it go on.
     Column("judged_at", Instant),
+    # When a brake paused it, which each does once: whoever resumes it has the last word (D7).
+    Column("bounces_braked_at", Instant),
+    Column("complaints_braked_at", Instant),
     # When soft refusals at sending time were counted for its readers (D5).
     Column("reviewed_at", Instant),
     # The segment whose members of the list were frozen, as it was then; null: the whole list.
@@ -255,6 +274,10 @@ campaigns = Table(
     Column("edition_id", Integer),
     # Each reader's own wall time, HH:MM: deliveries wait for theirs (H6).
     Column("wave_time", String(5)),
+    # ISO date of the waves, the zone of readers without one, and how long each wave may leave.
+    Column("wave_day", String(10)),
+    Column("wave_zone", String(64)),
+    Column("wave_expires_s", Integer),
     # Whether the archive, its feeds and the sitemap name it; its page is there anyway.
     Column("listed", Boolean, nullable=False, default=True, server_default=true()),
     # The archive reads these without the mails, which stand in the rows before `listed`.
@@ -296,37 +319,6 @@ attempts = Table(
     Column("provider_ids", Text),
     Index(None, "campaign_id"),
     sqlite_autoincrement=True,
-)
-
-sending_days = Table(
-    "sending_days",
-    metadata,
-    # ISO date in the newsletter's zone: what a warm-up plan counts by (G15).
-    Column("day", String(10), primary_key=True),
-    Column("provider", String(16), primary_key=True),
-    Column("accepted", Integer, nullable=False),
-    sqlite_with_rowid=False,
-)
-
-account_rates = Table(
-    "account_rates",
-    metadata,
-    # The bucket of an account's rate where several processes share it (G15).
-    Column("account", String(16), primary_key=True),
-    Column("next_free_us", BigInteger, nullable=False),
-    sqlite_with_rowid=False,
-)
-
-domain_holds = Table(
-    "domain_holds",
-    metadata,
-    # A remote domain that refuses us as a whole: left alone until then (D6).
-    Column("domain", String(255), primary_key=True),
-    Column("until", Instant, nullable=False),
-    Column("reason", Text, nullable=False),
-    Column("campaign_id", Integer, ForeignKey("campaigns.id"), nullable=False),
-    Column("at", Instant, nullable=False),
-    sqlite_with_rowid=False,
 )
 
 events = Table(

@@ -21,7 +21,8 @@ from newsletter.delivery.limits import Limits
 from newsletter.errors import ProviderError
 from newsletter.providers.base import AccountProblem, Envelope, OutcomeKind
 from newsletter.settings import BrakesPart
-from newsletter.storage.tables import domain_holds, suppressions
+from newsletter.storage.pacing_tables import domain_holds
+from newsletter.storage.tables import suppressions
 
 K = OutcomeKind
 HARD = in_smtp("550 5.1.1 <reader@example.org> no such user here")

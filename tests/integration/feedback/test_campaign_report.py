@@ -17,7 +17,7 @@ from newsletter.audience.privacy import erase
 from newsletter.clock import SettableClock
 from newsletter.delivery.states import DeliveryState
 from newsletter.errors import DeliveryError
-from newsletter.feedback.campaign_report import gather_report, one_moment
+from newsletter.feedback.campaign_report import gather_report
 from newsletter.feedback.report_figures import CampaignReport, DomainFigures
 from newsletter.feedback.report_rows import RecipientRow, recipient_rows
 from newsletter.feedback.report_text import report_lines
@@ -52,7 +52,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stage, in
 
 
 def report(stage: Stage, campaign: int) -> CampaignReport:
-    with one_moment(stage.database) as connection:
+    with stage.database.read() as connection:
         return gather_report(connection, campaign)
 
 
@@ -66,7 +66,7 @@ def arrange(
 
 
 def recipient(stage: Stage, campaign: int, subscriber: int) -> RecipientRow:
-    with one_moment(stage.database) as connection:
+    with stage.database.read() as connection:
         rows = {row.delivery: row for row in recipient_rows(connection, campaign)}
     return rows[f"{campaign}-{subscriber}"]
 

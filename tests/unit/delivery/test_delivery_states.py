@@ -8,13 +8,16 @@ from hypothesis import strategies as st
 
 from newsletter.delivery.retries import LONGEST_WAIT, next_try
 from newsletter.delivery.states import (
+    CAUSES,
     MOVES,
+    PROOFS,
     UNSETTLED,
     CampaignStatus,
     DeliveryState,
     Move,
     before,
     next_status,
+    proven,
 )
 from newsletter.errors import DeliveryError
 
@@ -29,10 +32,20 @@ def test_states_settle_forward_only() -> None:
             assert after in settled
 
 
-def test_nothing_leaves_a_rejected_skipped_or_expired_delivery() -> None:
+def test_only_proof_leaves_a_rejected_skipped_or_expired_delivery() -> None:
     ends = {DeliveryState.REJECTED, DeliveryState.SKIPPED, DeliveryState.EXPIRED}
 
-    assert not ends & {state for state, _ in MOVES}
+    assert {move for state, move in MOVES if state in ends} == set(PROOFS.values())
+
+
+def test_proof_leads_to_what_it_proves_and_never_back() -> None:
+    for state in DeliveryState:
+        for proof in PROOFS:
+            assert proven(state, proof) is (proof if proof > state else state)
+
+
+def test_every_move_says_what_lets_it_happen() -> None:
+    assert set(CAUSES) == set(Move) == {move for _, move in MOVES}
 
 
 def test_only_what_has_not_left_may_be_claimed_skipped_or_expired() -> None:

@@ -2,8 +2,9 @@
 
 from alembic import context
 
+import newsletter.storage.pacing_tables
 import newsletter.storage.schedule_tables
-import newsletter.storage.tables  # noqa: F401 - both make the tables of the metadata
+import newsletter.storage.tables  # noqa: F401 - these make the tables of the metadata
 from newsletter.storage.columns import metadata
 
 context.configure(
