@@ -193,9 +193,10 @@ def _by_words(mail: Mail, table: BounceTable) -> Report | None:
         return None
     told = _told(mail)
     text = f"{mail.headers.first('subject')}\n{mail.notice}"
-    delayed = speaks(DELAYS, text) and not speaks(FINALS, text)
+    final = speaks(FINALS, text)
+    delayed = speaks(DELAYS, text) and not final
     source = _source_of(mail)
-    results = [judge_words(one, source, table, delayed=delayed) for one in told]
+    results = [judge_words(one, source, table, delayed=delayed, final=final) for one in told]
     kind, reason = heaviest(results)
     return _report(mail, kind, reason, "words of a mail system", results)
 

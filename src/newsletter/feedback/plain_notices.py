@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from newsletter.delivery.bounce_classes import classes_in, status_is_vague
 from newsletter.feedback.addresses import ADDRESS, addresses_in, is_of_a_system
 from newsletter.feedback.plain_patterns import BOILERPLATE, NOTICES, compiled
+from newsletter.whole_words import whole_words
 
 _MOST_LINES = 600
 _LONGEST_LINE = 600
@@ -44,6 +45,21 @@ _REPLY_LINE = re.compile(
 # What an MTA said of its own commands afterwards, and dates.
 _NOISE = re.compile(
     r">>> |no valid recipients|need (rcpt|recipient)|\b\d\d:\d\d:\d\d\b", re.IGNORECASE
+)
+
+
+_SENTENCES = re.compile(r"(?<=[.!?;])\s+|\s+[-*•]\s+|\n+")
+_ADVICE = whole_words(
+    [
+        r"may|might|perhaps|maybe|possibl[ey]|usually|sometimes|either|if|for example|such as|please"
+        r"|check|verify|make sure|you can|you could|bitte|möglich\w*|veuillez|peut-être"
+    ]
+)
+# A reply may follow the name of the host that gave it, in a field or in a line of words.
+_REPLY_CODE = re.compile(
+    r"\s*(?:\S{1,255} |.{0,200}?(?:said|replied|responded|error|returned):? ?)?"
+    r"([245]\d\d)(?=[ \t-]|$)",
+    re.ASCII | re.IGNORECASE | re.DOTALL,
 )
 
 
@@ -82,6 +98,18 @@ def tell(notice: str, *, ours: frozenset[str], named: tuple[str, ...] = ()) -> l
             told if told.status or told.code or classes_in(told.words) else _told(one, lines)
         )
     return found
+
+
+def code_in(diagnostic: str) -> int | None:
+    """Return the SMTP reply that a diagnostic begins with, or that it says a host gave."""
+    found = _REPLY_CODE.match(diagnostic[:_LONGEST_WORDS])
+    return int(found[1]) if found else None
+
+
+def without_advice(words: str) -> str:
+    """Return words without the sentences that tell what might have happened, and what to do."""
+    sentences = _SENTENCES.split(words[:_LONGEST_WORDS])
+    return " ".join(one for one in sentences if not _ADVICE.search(one))
 
 
 def _recipients(lines: list[str], ours: frozenset[str]) -> list[str]:
