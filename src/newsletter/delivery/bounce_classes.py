@@ -30,6 +30,7 @@ from newsletter.settings.feedback_parts import ClassRulePart
 __all__ = [
     "BUILT_IN",
     "LONGEST_TEXT",
+    "NOBODY_THERE",
     "STATUS_RULES",
     "TEMPORARY",
     "TEXT_RULES",
@@ -42,7 +43,7 @@ __all__ = [
     "TextRule",
     "bounce_class",
     "bounce_table",
-    "classes_in",
+    "causes_in",
     "spoken_rule",
     "status_in",
     "status_is_vague",
@@ -54,6 +55,10 @@ _STATUS_IN_TEXT = re.compile(
 )
 _TEMPORARY = range(420, 500)
 """Replies of SMTP that mean later; the statuses of HTTP below speak of a call, not of a person."""
+NOBODY_THERE = frozenset(
+    {Cause.USER_UNKNOWN, Cause.HOST_UNKNOWN, Cause.MOVED, Cause.DISABLED},
+)
+"""The causes of a hard class."""
 _NO_MAIL_HERE = 556
 """The reply for a domain that takes no mail (RFC 7504 §4), whatever its words."""
 
@@ -108,15 +113,13 @@ class BounceTable:
                 return Decision(rule.becomes, rule)
         return None
 
-    def classes_in(self, text: str) -> tuple[BounceClass, ...]:
-        """Return every class that known words of a text speak of, the one that counts first.
-
-        Empty where no row's words are found. At most `LONGEST_TEXT` characters are looked at.
-        """
+    def tells(self, text: str) -> bool:
+        """Return whether known words of a text name a cause, and are not too common to tell it."""
         own = plain(text)
-        spoken = [rule.becomes for rule in self.rules if rule.words and _finds(rule, own)]
-        spoken += [rule.becomes for rule in spoken_rules(without_names(text))]
-        return tuple(dict.fromkeys(spoken))
+        if any(rule.words and _finds(rule, own) for rule in self.rules):
+            return True
+        row = spoken_rule(text)
+        return row is not None and not row.loose
 
     def rows(self) -> tuple[StatusRule | TextRule, ...]:
         """Return all rows in the order in which they are asked."""
@@ -146,14 +149,14 @@ def bounce_class(status: str | None, code: int | None, text: str) -> BounceClass
     return BUILT_IN.classify(status, code, text)
 
 
-def classes_in(text: str) -> tuple[BounceClass, ...]:
-    """Return the classes of a text by the built-in table; see `BounceTable.classes_in`."""
-    return BUILT_IN.classes_in(text)
-
-
 def spoken_rule(text: str) -> TextRule | None:
     """Return the row of the built-in table whose words count in a text; None where none does."""
     return first_rule(without_names(text))
+
+
+def causes_in(text: str) -> frozenset[Cause]:
+    """Return every cause that known words of a text name, however loosely."""
+    return frozenset(rule.cause for rule in spoken_rules(without_names(text)))
 
 
 def status_in(text: str) -> str | None:
@@ -179,7 +182,7 @@ def _built_in(status: str | None, code: int | None, text: str) -> Decision:
         about_us = parts is None or parts[0] == "5" or parts[1] in ("0", "7")
         blocked = about_us and spoken is not None and spoken.becomes is BounceClass.BLOCKED
         return _decision(spoken if spoken is not None and blocked else TEMPORARY)
-    if parts is None and code == _NO_MAIL_HERE:
+    if code == _NO_MAIL_HERE and (parts is None or status_is_vague(".".join(parts))):
         parts = ("5", "1", "10")
     if parts is None:
         return _decision(spoken or UNKNOWN)

@@ -17,13 +17,13 @@ _HOSTS = re.compile(
     r"(?<![\w.-])(?:[a-z0-9_-]{1,63}\.){1,10}[a-z]{2,24}(?![\w-])"
     r"|(?<![\w.-])(?:[A-Z0-9_-]{1,63}\.){1,10}[A-Z]{2,24}(?![\w-])"
 )
-_LIST = r"(?:dns|ur[il]|su)?[brsxp]?bl\d?"
+_LIST = r"(?:dns|uri|sur|[rsxpd])?bl\d?"
 _ASKS_FOR_AN_ADDRESS = re.compile(r"[?&;/](?:ip|addr|address)(?:[=/:&]|$)|\d{1,3}(?:\.\d{1,3}){3}")
 _LIST_PAGE = re.compile(
     rf"(?<![a-z0-9])(?:{_LIST}|(?:block|black|deny) ?-?(?:ed|list(?:ed|s)?)?|query|look-?up|listed"
     r"|reputation|delist(?:ing)?|removal|unblock)(?![a-z0-9])"
 )
-_ZONE_LABEL = re.compile(r"(?:dns|ur[il]|su)?[brsxp]bl\d?|(?:block|black)list")
+_ZONE_LABEL = re.compile(rf"{_LIST}|(?:block|black)list")
 
 
 def plain(text: str) -> str:

@@ -44,7 +44,8 @@ _MAIL = r"(?:e-?mails?|mails?|messages?)"
 
 _ABOUT_US: tuple[TextRule, ...] = (
     TextRule(
-        r"block(ed|s|ing)|banned|(block|black|deny|reject) ?-?list(s|ed|ing)?|(dns|ur[il]|su)?[br]bl"
+        r"block(ed|s|ing)|banned|(block|black|deny|reject) ?-?list(s|ed|ing)?"
+        r"|(dns|uri|sur|[rsxpd])bl|spamhaus|spamcop"
         r"|(?<!not )(?<!n't )(?<!n’t )listed (at|by|in|on)|黑名单|黑名單",
         _BLOCKED,
         Cause.REPUTATION,
@@ -121,8 +122,8 @@ _PASSING: tuple[TextRule, ...] = (
     TextRule(
         r"gr[ea]y ?-?list(ed|ing)?|throttl(e|ed|es|ing)|rate[ -]?limit(s|ed|ing)?|rate that"
         r"|(sending|send|message|mail|delivery|connection|recipient|hourly|daily)s? rate"
-        r"|rate (control|exceeded|quota)|(exceed(s|ed|ing)?|excessive|high|unusual) (\w{1,12} ){0,3}"
-        r"rate"
+        r"|rate (control|exceeded|quota)"
+        r"|(exceed(s|ed|ing)?|excessive|high|unusual) (\w{1,12} ){0,3}rate"
         r"|too many (?!hops|received|levels)|too (quickly|fast|frequent(ly)?|often)"
         r"|(recipients|messages|e?-?mails|connections|sent|limit(ed)?|quota|exceeded) .{0,30}"
         r"(per|this|an|each|one|(the )?last|(the )?past) (hour|minute|second|day)"
@@ -176,15 +177,26 @@ _PASSING: tuple[TextRule, ...] = (
         "554 Host not found, try again",
     ),
     TextRule(
-        r"(re)?try(ing)? (again )?later|(?<!and )(?<!then )(?<!to )try again|temporar(y|ily)"
+        r"(re)?try(ing)? (again )?later|temporar(y|ily)"
         r"|vorübergehend|temporairement|temporalmente|temporaneamente|временно|一時的|暂时|稍后",
         _SOFT,
         Cause.SYSTEM,
         "554 Not now, try again later",
     ),
     TextRule(
-        r"(envelope|message|delivery|queue|retry|retries|attempts?) (?:(?:has|have|was|is|time|timeout"
-        r"|period|lifetime|limit|count|in|the|queue) ?)*(expired|exceeded)"
+        r"connection\b.{0,60} timed out|connections? (?:(?:was|has|been|is) ?)*"
+        r"(refused|lost|reset|closed|dropped|failed|broken|aborted|interrupted|died)|(lost|broken|no|closed( the)?) connection"
+        r"|(could( not|n['’]t)|can( not|not|['’]t)|unable to|failed to) (connect|contact)"
+        r"|network (is )?(unreachable|error|problem|down)|no route to host"
+        r"|host (is )?(unreachable|down)|(not|n['’]t) respond(ing|ed)?|no (answer|response)",
+        _SOFT,
+        Cause.NETWORK,
+        "554 Connection refused",
+    ),
+    TextRule(
+        r"(envelope|message|delivery|queue|retry|retries|attempts?) "
+        r"(?:(?:has|have|was|is|time|timeout|period|lifetime|limit|count|in|the|queue) ?)*"
+        r"(expired|exceeded)"
         r"|expired (in|from) (the )?queue|timed? ?-?out|time-?out"
         r"|(in|on) (the |our )?(mail )?queue (for )?too long|too long (in|on) (the |our )?queue"
         r"|(undeliver(able|ed)|delivered?|trying|tried|retried|queued?)( it| you)? "
@@ -202,16 +214,6 @@ _PASSING: tuple[TextRule, ...] = (
         Cause.SYSTEM,
         "554 The message is looping",
     ),
-    TextRule(
-        r"connections? (?:(?:was|has|been|is) ?)*(refused|lost|reset|closed|dropped|failed|broken"
-        r"|aborted|interrupted|died)|(lost|broken|no|closed( the)?) connection"
-        r"|(could( not|n['’]t)|can( not|not|['’]t)|unable to|failed to) (connect|contact)"
-        r"|network (is )?(unreachable|error|problem|down)|no route to host"
-        r"|host (is )?(unreachable|down)|(not|n['’]t) respond(ing|ed)?|no (answer|response)( from)?",
-        _SOFT,
-        Cause.NETWORK,
-        "554 Connection refused",
-    ),
 )
 """What passes, and what says nothing of whether somebody is there."""
 
@@ -225,8 +227,9 @@ _NOBODY_THERE: tuple[TextRule, ...] = (
         "550 Recipient address rejected: User unknown in local recipient table",
     ),
     TextRule(
-        r"(unknown|invalid|unrecogni[sz]ed|non-?existent|bad|illegal|no such|no valid(?! recipients)"
-        r"|not an? (valid|known))[ -](local |virtual |email |e-mail |mail ?)?"
+        r"(unknown|invalid|unrecogni[sz]ed|non-?existent|bad|illegal|no such"
+        r"|no valid(?! recipients?)|not an? (valid|known))"
+        r"[ -](local |virtual |email |e-mail |mail ?)?"
         rf"({_WHO}|destination|local[ -]?part)"
         rf"|no ({_WHO}) (here|by that|by this|with that|with this|of that|found)"
         r"|contain a valid address|recip(ient)?notfound"
@@ -265,10 +268,11 @@ _NOBODY_THERE: tuple[TextRule, ...] = (
     TextRule(
         rf"(host|domain|mail server|machine)s?( or domain)?( name)?(?: [\w-]{{1,60}})?{_NAMED}{_IS}"
         rf"(?:{_NOT}(found|exist|known|resolved|located)|unknown|non-?existent|unresolvable)"
-        r"|nxdomain|null ?mx|not? (an? )?valid (mail )?(host|domain)|mail server for .{1,80} unknown"
+        r"|nxdomain|null ?mx|not? (an? )?valid (mail )?(host|domain)"
+        r"|mail server for .{1,80} unknown"
         r"|(host|domain|server|site|system)\b.{0,30}\b(does|do|will)(n['’]t| not) (accept|receive) "
-        r"(any )?(incoming )?(e-?mail|mail|messages)(?! (from|by|with|larger|over|at|now|right|until"
-        r"|that|which|for))"
+        r"(any )?(incoming )?(e-?mail|mail|messages)"
+        r"(?! (from|by|with|larger|over|at|now|right|until|that|which|for))"
         r"|cannot find (a |any )?mail exchanger|no (mx|smtp service|mail exchangers?)"
         r"|does(n't| not) exist|find any host named|host found but no data record"
         r"|host address lookups failed permanently|point(s|ing)? to (a )?non-?existent hosts?"
@@ -305,8 +309,9 @@ _NOBODY_THERE: tuple[TextRule, ...] = (
         "550 Adresse de destinataire inconnue",
     ),
     TextRule(
-        r"(пользовател|адрес|ящик|получател)\w*.{0,40}(не (найден|существует)|несуществующ|неизвест)"
-        r"\w*|(не существует|нет такого|несуществующ\w*|неизвестн\w*).{0,40}"
+        r"(пользовател|адрес|ящик|получател)\w*.{0,40}"
+        r"(не (найден|существует)|несуществующ|неизвест)\w*"
+        r"|(не существует|нет такого|несуществующ\w*|неизвестн\w*).{0,40}"
         r"(пользовател|адрес|ящик|получател)\w*"
         r"|(ユーザー?|宛先|あて先|受信者|アドレス|メールボックス|ディレクトリ|リスト).{0,30}"
         r"(存在しません|存在しない|見つかりません|見つからない|ありません|不明|無効|登録されていません)"
@@ -331,7 +336,8 @@ _NOBODY_THERE: tuple[TextRule, ...] = (
 
 _LOOSE: tuple[TextRule, ...] = (
     TextRule(
-        r"(?<!to )(?<!to the )senders?('s)?|(mail|envelope|header)[ -]from|return[ -]path|originator",
+        r"(?<!to )(?<!to the )senders?('s)?|(mail|envelope|header)[ -]from|return[ -]path"
+        r"|originator",
         _BLOCKED,
         Cause.SENDER,
         "550 Something about the sender",
@@ -340,7 +346,7 @@ _LOOSE: tuple[TextRule, ...] = (
     TextRule(
         r"(system|internal|local|server|software|configuration|i/?o|disk|database) "
         r"(errors?|problems?|failures?|trouble)|service (is )?(currently )?(unavailable"
-        r"|not available)|lookup failure|deferred",
+        r"|not available)|lookup failure|deferred|try again",
         _SOFT,
         Cause.SYSTEM,
         "554 Internal error",

@@ -15,7 +15,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-from newsletter.delivery.bounce_classes import BUILT_IN, BounceTable, classes_in
+from newsletter.delivery.bounce_classes import BUILT_IN, BounceTable
 from newsletter.feedback.addresses import addresses_in, is_of_a_system
 from newsletter.feedback.arf import Feedback, read_feedback
 from newsletter.feedback.autoreplies import reply_evidence
@@ -215,10 +215,10 @@ def _told(mail: Mail) -> list[Told]:
         addressed = addresses_in(text_headers(mail.returned).first("to"))
         if len(addressed) == 1:
             told = tell(text, ours=ours, named=(addressed[0],))
-    if not any(one.status or classes_in(one.words) for one in told):
+    if not any(one.status or BUILT_IN.tells(one.words) for one in told):
         # Some put the reason into the subject alone.
         spoken = tell(mail.headers.first("subject"), ours=ours, named=("",))[0]
-        if classes_in(spoken.words):
+        if BUILT_IN.tells(spoken.words):
             told = [
                 Told(one.address, "", one.code, spoken.words, spoken.diagnostic) for one in told
             ]
@@ -260,7 +260,7 @@ def _is_notice(mail: Mail) -> bool:
     if is_reply(subject) and not system:
         return False
     words = speaks(NOTICES, mail.notice)
-    shown = bool(classes_in(mail.notice)) or bool(mail.returned)
+    shown = BUILT_IN.tells(mail.notice) or bool(mail.returned)
     if reply_evidence(mail) and not (told or (words and mail.returned)):
         return False
     if _is_a_daemon(mail):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from newsletter.delivery.bounce_classes import classes_in, status_is_vague
+from newsletter.delivery.bounce_classes import BUILT_IN, status_is_vague
 from newsletter.feedback.addresses import ADDRESS, addresses_in, is_of_a_system
 from newsletter.feedback.plain_patterns import BOILERPLATE, NOTICES, compiled
 from newsletter.whole_words import whole_words
@@ -51,8 +51,8 @@ _NOISE = re.compile(
 _SENTENCES = re.compile(r"(?<=[.!?;])\s+|\s+[-*•]\s+|\n+")
 _ADVICE = whole_words(
     [
-        r"may|might|perhaps|maybe|possibl[ey]|usually|sometimes|either|if|for example|such as|please"
-        r"|check|verify|make sure|you can|you could|bitte|möglich\w*|veuillez|peut-être"
+        r"may|might|perhaps|maybe|possibl[ey]|usually|sometimes|either|if|for example|such as"
+        r"|please|check|verify|make sure|you can|you could|bitte|möglich\w*|veuillez|peut-être"
     ]
 )
 # A reply may follow the name of the host that gave it, in a field or in a line of words.
@@ -95,7 +95,7 @@ def tell(notice: str, *, ours: frozenset[str], named: tuple[str, ...] = ()) -> l
         told = _told(one, block)
         # A reason that was said once is for all.
         found.append(
-            told if told.status or told.code or classes_in(told.words) else _told(one, lines)
+            told if told.status or told.code or BUILT_IN.tells(told.words) else _told(one, lines)
         )
     return found
 
@@ -156,15 +156,15 @@ def _told(address: str, lines: list[str]) -> Told:
     replies = [n for n, line in enumerate(lines) if _REPLY_LINE.search(line)]
     best = [n for n in replies if not _NOISE.search(lines[n])] or replies
     paragraphs = [_paragraph(lines, number) for number in best[:20]]
-    telling = next((text for text in paragraphs if classes_in(_told_of(text))), "")
+    telling = next((text for text in paragraphs if BUILT_IN.tells(_told_of(text))), "")
     all_replies = " ".join(paragraphs)
     stated = [found for text in paragraphs for found in STATUS.findall(text)]
     exact = next((one for one in stated if not status_is_vague(one)), "")
     code = _CODE.search(telling or all_replies)
     words = _told_of(telling or all_replies)
-    if not classes_in(words):
+    if not BUILT_IN.tells(words):
         everything = _told_of("\n".join(lines))
-        words = everything if classes_in(everything) or not words else words
+        words = everything if BUILT_IN.tells(everything) or not words else words
     diagnostic = telling or (paragraphs[0] if paragraphs else words)
     return Told(
         address=address,

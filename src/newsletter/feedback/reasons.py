@@ -6,7 +6,13 @@ decided names its cause, that is the reason; else the status does, else the word
 
 from __future__ import annotations
 
-from newsletter.delivery.bounce_classes import BounceClass, Cause, Decision, spoken_rule
+from newsletter.delivery.bounce_classes import (
+    NOBODY_THERE,
+    BounceClass,
+    Cause,
+    Decision,
+    spoken_rule,
+)
 from newsletter.feedback.report_model import Reason
 
 BY_STATUS: dict[str, Cause] = {
@@ -28,8 +34,6 @@ BY_STATUS: dict[str, Cause] = {
 }
 """Subject and detail of a status (RFC 3463 §3, RFC 7372), whatever its class."""
 
-_NOBODY = (Cause.USER_UNKNOWN, Cause.HOST_UNKNOWN, Cause.MOVED, Cause.DISABLED)
-
 
 def reason_of(decision: Decision, status: str | None, words: str) -> Reason:
     """Return the reason of a failure that was decided so."""
@@ -44,7 +48,7 @@ def _cause(decision: Decision, status: str | None, words: str) -> Cause:
     if coded is not None:
         return coded
     row = spoken_rule(words)
-    if row is None or (row.cause in _NOBODY) is not (decision.becomes is BounceClass.HARD):
+    if row is None or (row.cause in NOBODY_THERE) is not (decision.becomes is BounceClass.HARD):
         return named
     if named is Cause.POLICY and row.becomes is not BounceClass.BLOCKED:
         return named

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 
 from newsletter.delivery.bounce_classes import (
     BUILT_IN,
+    NOBODY_THERE,
     TEMPORARY,
     UNKNOWN,
     BounceClass,
     BounceTable,
     Cause,
     Decision,
+    causes_in,
     spoken_rule,
     status_in,
     status_is_vague,
@@ -89,7 +91,8 @@ def judge_words(
 ) -> RecipientResult:
     """Return the verdict on one recipient of whom only words tell; `final`: they say it is over."""
     decision = table.decide(told.status or None, None if told.status else told.code, told.words)
-    decision = _lasting(decision, told.status, told.words) if final else decision
+    if final and not _is_expired(told.words):
+        decision = _lasting(decision, told.status, told.words)
     return RecipientResult(
         address=told.address,
         kind=ReportKind.DELAYED if delayed else _kind_of(decision.becomes),
@@ -127,7 +130,11 @@ def _believed(fields: StatusFields, told: Told | None, table: BounceTable, *, fi
     said = _remote_reply(fields, told, table)
     if said is None:
         return _by_status(fields, told, table)
-    decision = _lasting(said.decision, said.status, said.words) if final else said.decision
+    decision = said.decision
+    if fields.status.endswith(".4.7") and decision.rule is TEMPORARY:
+        return _Said(decision, fields.status, said.code, said.words)
+    if final and not (told is not None and _is_expired(told.words)):
+        decision = _lasting(decision, said.status, said.words)
     if decision.becomes is BounceClass.HARD:
         decision = _milder(decision, fields, told, table)
     return _Said(decision, said.status, said.code, said.words)
@@ -137,7 +144,7 @@ def _remote_reply(fields: StatusFields, told: Told | None, table: BounceTable) -
     """Return what the remote host replied, where its words or its status name a cause."""
     diagnostic, code = fields.diagnostic, code_in(fields.diagnostic)
     own = status_in(diagnostic) or _exact_in(diagnostic)
-    if own or table.classes_in(diagnostic):
+    if own or table.tells(diagnostic):
         return _Said(
             table.decide(own or None, code, diagnostic), own or fields.status, code, diagnostic
         )
@@ -147,7 +154,7 @@ def _remote_reply(fields: StatusFields, told: Told | None, table: BounceTable) -
     if not status_is_vague(told.status):
         decision = table.decide(told.status, code or told.code, told.words)
         return _Said(decision, told.status, told.code, told.words)
-    if table.classes_in(told.words):
+    if table.tells(told.words):
         code = code or told.code
         return _Said(table.decide(None, code, words), fields.status or told.status, code, words)
     return None
@@ -193,14 +200,14 @@ def _milder(
         stated = table.decide(fields.status, None, "")
         if stated.rule.cause in _PASSES:
             return stated
-    row = spoken_rule(without_advice(told.words)) if told else None
-    if row is not None and row.cause in _PASSES and not _tells_nobody(told):
-        return Decision(row.becomes, row)
-    return decision
+    if told is None or NOBODY_THERE & causes_in(told.words):
+        return decision
+    row = spoken_rule(without_advice(told.words))
+    return Decision(row.becomes, row) if row is not None and row.cause in _PASSES else decision
 
 
-def _tells_nobody(told: Told | None) -> bool:
-    return told is not None and BounceClass.HARD in BUILT_IN.classes_in(told.words)
+def _is_expired(words: str) -> bool:
+    return Cause.EXPIRED in causes_in(words)
 
 
 def _exact_in(text: str) -> str | None:
