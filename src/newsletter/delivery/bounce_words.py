@@ -185,7 +185,8 @@ _PASSING: tuple[TextRule, ...] = (
     ),
     TextRule(
         r"connection\b.{0,60} timed out|connections? (?:(?:was|has|been|is) ?)*"
-        r"(refused|lost|reset|closed|dropped|failed|broken|aborted|interrupted|died)|(lost|broken|no|closed( the)?) connection"
+        r"(refused|lost|reset|closed|dropped|failed|broken|aborted|interrupted|died)"
+        r"|(lost|broken|no|closed( the)?) connection"
         r"|(could( not|n['’]t)|can( not|not|['’]t)|unable to|failed to) (connect|contact)"
         r"|network (is )?(unreachable|error|problem|down)|no route to host"
         r"|host (is )?(unreachable|down)|(not|n['’]t) respond(ing|ed)?|no (answer|response)",

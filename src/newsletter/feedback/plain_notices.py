@@ -32,10 +32,12 @@ _LABEL = re.compile(
 )
 _TRANSCRIPT = re.compile(rf"RCPT TO:?\s{{0,3}}<?({ADDRESS})", re.IGNORECASE)
 _ECHO = re.compile(rf"[45]\d\d[ -][^\n]{{0,80}}?<({ADDRESS})>", re.IGNORECASE)
-_CONCERNS = re.compile(
-    r"deliver|recipient|address|reject|unknown|fail|mailbox|user|reach|destinat|utilisateur"
-    r"|empf|benutzer|usuari|utent|получат|ящик|宛|ユーザ",
-    re.IGNORECASE,
+_CONCERNS = whole_words(
+    [
+        r"(un)?deliver\w*|recipient\w*|address\w*|reject\w*|unknown|fail\w*|mailbox\w*|users?"
+        r"|reach\w*|destinat\w*|utilisateur\w*|empf\w*|benutzer\w*|usuari\w*|utent\w*"
+        r"|получат\w*|ящик\w*|宛|ユーザ|邮箱|收件人"
+    ]
 )
 STATUS = re.compile(r"(?<![\d.])([45]\.[0-7]\.\d{1,3})(?![\d.]*\d)", re.ASCII)
 _CODE = re.compile(r"(?<![\d.:/-])([45][0-5]\d)(?=[ \t-]|$)", re.ASCII)
@@ -48,7 +50,10 @@ _NOISE = re.compile(
 )
 
 
-_SENTENCES = re.compile(r"(?<=[.!?;])\s+|\s+[-*•]\s+|\n+")
+_SENTENCES = re.compile(
+    r"(?<=[.!?;])\s+|\s+[-*•]\s+|\n+|,\s+(?=(?:and )?(?:please|check|verify|bitte|veuillez)\b)",
+    re.IGNORECASE,
+)
 _ADVICE = whole_words(
     [
         r"may|might|perhaps|maybe|possibl[ey]|usually|sometimes|either|if|for example|such as"

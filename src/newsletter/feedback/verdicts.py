@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from newsletter.delivery.bounce_classes import (
     BUILT_IN,
@@ -14,6 +14,7 @@ from newsletter.delivery.bounce_classes import (
     BounceTable,
     Cause,
     Decision,
+    StatusRule,
     causes_in,
     spoken_rule,
     status_in,
@@ -93,6 +94,8 @@ def judge_words(
     decision = table.decide(told.status or None, None if told.status else told.code, told.words)
     if final and not _is_expired(told.words):
         decision = _lasting(decision, told.status, told.words)
+    if told.code is None and not told.status:
+        decision = _unless_advice(decision, told.words)
     return RecipientResult(
         address=told.address,
         kind=ReportKind.DELAYED if delayed else _kind_of(decision.becomes),
@@ -127,52 +130,66 @@ def _by_own_row(
 
 def _believed(fields: StatusFields, told: Told | None, table: BounceTable, *, final: bool) -> _Said:
     """Return what counts, in the order of belief (D3)."""
-    said = _remote_reply(fields, told, table)
-    if said is None:
-        return _by_status(fields, told, table)
+    said = _remote_reply(fields, told, table) or _by_status(fields, told, table)
     decision = said.decision
     if fields.status.endswith(".4.7") and decision.rule is TEMPORARY:
-        return _Said(decision, fields.status, said.code, said.words)
+        return replace(said, status=fields.status)
     if final and not (told is not None and _is_expired(told.words)):
         decision = _lasting(decision, said.status, said.words)
     if decision.becomes is BounceClass.HARD:
         decision = _milder(decision, fields, told, table)
-    return _Said(decision, said.status, said.code, said.words)
+    return replace(said, decision=decision)
 
 
 def _remote_reply(fields: StatusFields, told: Told | None, table: BounceTable) -> _Said | None:
-    """Return what the remote host replied, where its words or its status name a cause."""
-    diagnostic, code = fields.diagnostic, code_in(fields.diagnostic)
-    own = status_in(diagnostic) or _exact_in(diagnostic)
-    if own or table.tells(diagnostic):
-        return _Said(
-            table.decide(own or None, code, diagnostic), own or fields.status, code, diagnostic
-        )
+    """Return what the remote host replied, where its words or its status name a cause.
+
+    The field holds the reply, or else the text for people quotes it.
+    """
+    for reply in (fields.diagnostic.rpartition("->")[2], fields.diagnostic):
+        code, own = code_in(reply), status_in(reply) or _exact_in(reply)
+        if own or table.tells(reply):
+            return _Said(table.decide(own, code, reply), own or fields.status, code, reply)
     if told is None:
         return None
-    words = f"{diagnostic} {told.words}".strip()
+    code = code_in(fields.diagnostic) or told.code
     if not status_is_vague(told.status):
-        decision = table.decide(told.status, code or told.code, told.words)
+        decision = table.decide(told.status, code, told.words)
         return _Said(decision, told.status, told.code, told.words)
-    if table.tells(told.words):
-        code = code or told.code
-        return _Said(table.decide(None, code, words), fields.status or told.status, code, words)
+    if table.tells(told.words) and (told.code or status_is_vague(fields.status)):
+        words = f"{fields.diagnostic} {told.words}".strip()
+        decision = table.decide(None, code, words)
+        if told.code is None:
+            decision = _unless_advice(decision, told.words)
+        return _Said(decision, fields.status or told.status, code, words)
     return None
 
 
 def _by_status(fields: StatusFields, told: Told | None, table: BounceTable) -> _Said:
     """Return what the status says where the remote host named no cause.
 
-    A reply that is not about a mailbox bears no hard status out: then nobody can tell.
+    A reply that is not about a mailbox bears no hard status out, nor do words beside it: then
+    nobody can tell.
     """
     code = code_in(fields.diagnostic)
     status = fields.status or (told.status if told else "")
     decision = table.decide(status or None, code, fields.diagnostic)
-    if decision.becomes is BounceClass.HARD and code not in _OF_A_MAILBOX:
+    row = spoken_rule(fields.diagnostic)
+    if decision.becomes is BounceClass.HARD and row is not None:
+        decision = Decision(row.becomes, row)
+    elif decision.becomes is BounceClass.HARD and code not in _OF_A_MAILBOX:
         decision = Decision(UNKNOWN.becomes, UNKNOWN)
     if code is None and not fields.status and told:
         code = told.code
     return _Said(decision, status, code, fields.diagnostic)
+
+
+def _unless_advice(decision: Decision, words: str) -> Decision:
+    """Return that nobody can tell where a hard verdict rests on what might have happened."""
+    row = spoken_rule(without_advice(words))
+    if decision.becomes is not BounceClass.HARD or (row and row.becomes is BounceClass.HARD):
+        return decision
+    return decision if isinstance(decision.rule, StatusRule) else Decision(UNKNOWN.becomes, UNKNOWN)
 
 
 def _lasting(decision: Decision, status: str, words: str) -> Decision:

@@ -58,6 +58,8 @@ LIVING: tuple[tuple[str, str, str], ...] = (
     ("4.1.1", "450 4.1.1 Unverified address: lookup timed out, try again later", ""),
     ("4.1.2", "450 4.1.2 Recipient address rejected: Domain not found", ""),
     ("5.2.2", "550 User unknown", "mailbox_full"),
+    ("5.1.1", "550 5.1.351 Remote host returned unknown recipient -> 550 5.7.1 Refused", "policy"),
+    ("5.1.1", "550 5.0.350 Remote host returned an error -> 552 5.2.2 Full", "mailbox_full"),
 )
 """Nobody of these may be suppressed; an empty reason: whatever, but `user_unknown`."""
 
