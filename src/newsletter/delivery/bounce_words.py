@@ -34,7 +34,7 @@ class TextRule:
 
 _WHO = (
     r"(?:user|recipient|mail ?box|inbox|address|account|alias|addressee|person|customer"
-    r"|subscriber|rcpt)(?:e?s)?"
+    r"|subscriber|receiver|rcpt)(?:e?s)?"
 )
 _NAMED = r"[ :,.<>\"'()\[\]…]{0,6}"
 """What stands where a name stood."""
@@ -53,7 +53,7 @@ _ABOUT_US: tuple[TextRule, ...] = (
     ),
     TextRule(
         r"reputation|(user|spam|abuse|many) complaints"
-        r"|your( \w{1,20})? (ip|ips|network|isp|(mail )?server|host ?name|host|mta|subnet|relay)"
+        r"|your( (?!reverse)\w{1,20})? (ip|ips|network|isp|(mail )?server|host ?name|host|mta|subnet|relay)"
         r"|(sending|connecting|client|source) (ip|server|host|mta)"
         r"|ip( address)?[ :,…\[\]()]{1,6}(?:(?:is|was|has|been) ?)*"
         r"(not (allowed|permitted|authori[sz]ed)|rejected|refused|denied|suspicious)"
@@ -230,7 +230,7 @@ _NOBODY_THERE: tuple[TextRule, ...] = (
     TextRule(
         r"(unknown|invalid|unrecogni[sz]ed|non-?existent|bad|illegal|no such"
         r"|no valid(?! recipients?)|not an? (valid|known))"
-        r"[ -](local |virtual |email |e-mail |mail ?)?"
+        r"[ -](local |virtual |email |e-mail |mail ?|recipient |receiver |delivery )?"
         rf"({_WHO}|destination|local[ -]?part)"
         rf"|no ({_WHO}) (here|by that|by this|with that|with this|of that|found)"
         r"|contain a valid address|recip(ient)?notfound"
