@@ -7,10 +7,11 @@ import re
 LONGEST_TEXT = 2000
 """Characters of a text that are looked at: the search stays short whatever comes in (D9)."""
 
+_ADDRESS = "…@…"
 _LISTED = "… blocklist"
 """What stands for the page or the zone of a list of refused addresses."""
 
-_ADDRESSES = re.compile(r"[^\s<>@]{1,255}@[^\s<>@]{1,255}")
+_ADDRESSES = re.compile(r"[^\s<>@:;,()\[\]]{1,255}@[^\s<>@:;,()\[\]\"']{1,255}")
 _LINKS = re.compile(r"https?://\S{1,2000}", re.IGNORECASE)
 # A word with a capital behind a full stop begins a sentence: names are of one case.
 _HOSTS = re.compile(
@@ -34,14 +35,14 @@ def plain(text: str) -> str:
 def without_names(text: str) -> str:
     """Return the same without addresses, links and names of hosts, which may hold any word.
 
-    `…` stands for each. The page or the zone of a list of refused addresses tells that one is on
-    it, and stays as that word.
+    `…` stands for each, `…@…` for an address. The page or the zone of a list of refused addresses
+    tells that one is on it, and stays as that word.
     """
     text = " ".join(text[:LONGEST_TEXT].split())
     if "://" in text:
         text = _LINKS.sub(_link, text)
     if "@" in text:
-        text = _ADDRESSES.sub("…", text)
+        text = _ADDRESSES.sub(_ADDRESS, text)
     if "." in text:
         text = _HOSTS.sub(_host, text)
     return text.lower()

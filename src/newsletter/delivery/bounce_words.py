@@ -36,7 +36,7 @@ _WHO = (
     r"(?:user|recipient|mail ?box|inbox|address|account|alias|addressee|person|customer"
     r"|subscriber|receiver|rcpt)(?:e?s)?"
 )
-_NAMED = r"[ :,.<>\"'()\[\]…]{0,6}"
+_NAMED = r"[ :,.<>\"'()\[\]…@]{0,8}"
 """What stands where a name stood."""
 _IS = r"(?:(?:is|was|were|are|has|have|does|do|did|could|can|been|currently|presently|now) ?)*"
 _NOT = r"(?:n['’]?t|no[tn]?|cannot)[ -]?(?:be )?"
@@ -53,7 +53,7 @@ _ABOUT_US: tuple[TextRule, ...] = (
     ),
     TextRule(
         r"reputation|(user|spam|abuse|many) complaints"
-        r"|your( (?!reverse)\w{1,20})? (ip|ips|network|isp|(mail )?server|host ?name|host|mta|subnet|relay)"
+        r"|your( (?!reverse)\w{1,20})? (ips?|network|isp|(mail )?server|host( ?name)?|mta|relay)"
         r"|(sending|connecting|client|source) (ip|server|host|mta)"
         r"|ip( address)?[ :,…\[\]()]{1,6}(?:(?:is|was|has|been) ?)*"
         r"(not (allowed|permitted|authori[sz]ed)|rejected|refused|denied|suspicious)"
@@ -110,7 +110,8 @@ _ABOUT_US: tuple[TextRule, ...] = (
         rf"|(not|n['’]t) (currently )?accept(ed|ing)? (any )?({_MAIL}|connections?|smtp) (from|by)"
         rf"|({_MAIL}|connections?) (from .{{1,60}} )?(is |are |was |were )?(not accepted"
         r"|refused|rejected|denied|disallowed) (from|due to|because|for)"
-        r"|not a member of|members? only|only (members|subscribers)|拒收",
+        r"|your (e-?mail )?(account|mailbox) (is|has|was)|not a member of|members? only"
+        r"|only (members|subscribers)|拒收",
         _BLOCKED,
         Cause.POLICY,
         "554 Rejected for policy reasons",
@@ -200,8 +201,8 @@ _PASSING: tuple[TextRule, ...] = (
         r"(expired|exceeded)"
         r"|expired (in|from) (the )?queue|timed? ?-?out|time-?out"
         r"|(in|on) (the |our )?(mail )?queue (for )?too long|too long (in|on) (the |our )?queue"
-        r"|(undeliver(able|ed)|delivered?|trying|tried|retried|queued?)( it| you)? "
-        r"(for|in) .{0,12}\d{1,3}(\.\d)? (days?|hours?)"
+        r"|(undeliver(able|ed)|deliver(ed|y)?|sen[dt]|trying|tried|retried|queued?)\b.{0,30}"
+        r"\b(for|in|after|within) .{0,12}\d{1,3}(\.\d)? (days?|hours?)"
         r"|max(imum)? (number of )?(retry|retries|retry time|attempts|delivery attempts|queue time"
         r"|age).{0,20}(exceeded|reached)|(delivery|delivery attempts) .{0,12}(failed|gave up) "
         r"after|delivery failed \d{1,3} attempts|deleted from (the )?queue|配送.{0,6}期限",
@@ -232,7 +233,7 @@ _NOBODY_THERE: tuple[TextRule, ...] = (
         r"|no valid(?! recipients?)|not an? (valid|known))"
         r"[ -](local |virtual |email |e-mail |mail ?|recipient |receiver |delivery )?"
         rf"({_WHO}|destination|local[ -]?part)"
-        rf"|no ({_WHO}) (here|by that|by this|with that|with this|of that|found)"
+        rf"|no ({_WHO}){_NAMED}(here|by that|by this|with that|with this|of that|found)"
         r"|contain a valid address|recip(ient)?notfound"
         r"|not listed in (the )?([\w&]{1,20} ){0,4}(directory|address book)"
         rf"|{_WHO}\b.{{0,60}}\b(could|can|was|were)(n['’]t| ?not) (be )?(found|located|identified)"
@@ -260,6 +261,10 @@ _NOBODY_THERE: tuple[TextRule, ...] = (
     TextRule(
         rf"not our customer|no {_WHO} named|no local {_WHO}|nobody (here )?by that"
         rf"|(wrong|incorrect|unregistered|misspelled) (e-?mail )?{_WHO}"
+        rf"|…@…[>)\"']{{0,3}}[:, ]{{0,2}}{_IS}(?:{_NOT}(found|known|valid)|unknown|invalid)"
+        rf"|{_WHO}{_NAMED}{_IS}not in (my|our|the) [\w ]{{0,30}}(list|database)"
+        rf"|{_WHO}\b.{{0,30}}\b(is|was|are) (not known|unknown)"
+        r"|not (our|a local) (user|mailbox)|not an? (user|mailbox) here|mailbox is not available on"
         rf"|{_WHO}\b.{{0,40}}\bnot (registered|present in (the )?directory|in (the )?directory)"
         rf"|(unable|failed) to (find|locate) (the )?{_WHO}|d(oe|o)sn['’]?t exist",
         _HARD,
@@ -267,7 +272,8 @@ _NOBODY_THERE: tuple[TextRule, ...] = (
         "550 No user named Ada is here",
     ),
     TextRule(
-        rf"(host|domain|mail server|machine)s?( or domain)?( name)?(?: [\w-]{{1,60}})?{_NAMED}{_IS}"
+        rf"(host|domain|mail server|machine)s?( or domain)?( name)?(?: [\w-]{{1,60}})?{_NAMED}"
+        rf"(?:[\[(][0-9a-f.:]{{2,45}}[\])]:? ?)?{_IS}"
         rf"(?:{_NOT}(found|exist|known|resolved|located)|unknown|non-?existent|unresolvable)"
         r"|nxdomain|null ?mx|not? (an? )?valid (mail )?(host|domain)"
         r"|mail server for .{1,80} unknown"

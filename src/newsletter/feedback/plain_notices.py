@@ -26,7 +26,8 @@ _NOISE = re.compile(
 
 
 _SENTENCES = re.compile(
-    r"(?<=[.!?;])\s+|\s+[-*•]\s+|\n+|,\s+(?=(?:and )?(?:please|check|verify|bitte|veuillez)\b)",
+    r"(?<=[.!?;])\s+|\s+[-*•]\s+|\n\s*\n|\n(?=\s*(?-i:[A-Z0-9<\"'(\u0410-\u042f]))"
+    r"|,\s+(?=(?:and )?(?:please|check|verify|bitte|veuillez)\b)",
     re.IGNORECASE,
 )
 _ADVICE = whole_words(
@@ -137,4 +138,5 @@ def _told_of(text: str) -> str:
     """Return a text without what says nothing of the reason."""
     lines = text[: _LONGEST_WORDS * 4].split("\n")
     pattern = compiled(BOILERPLATE)
-    return " ".join(" ".join(pattern.sub(" ", line) for line in lines).split())[:_LONGEST_WORDS]
+    kept = "\n".join(" ".join(pattern.sub(" ", line).split()) for line in lines)
+    return kept.strip()[:_LONGEST_WORDS]

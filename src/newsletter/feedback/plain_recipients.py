@@ -18,7 +18,7 @@ from newsletter.whole_words import whole_words
 ENTRY = re.compile(
     r"[\s>*•·#|-]{0,12}(?:\d{1,3}[.)] {1,3})?(?:[45]\d\d[ -]{1,3})?"
     rf"[<\"'(\[]{{0,2}}({ADDRESS})"
-    r"(?=[\s>\"')\]]{0,3}(?:$|[:,;(\[<]|\.\.\.|\s[-–([<.]|\s+on \d|\s{1,4}\S))",
+    r"(?=[\s>\"')\]]{0,3}(?:\.?\s{0,9}$|[:,;(\[<]|\.\.\.|\s[-–([<.]|\s+on \d|\s{1,4}\S))",
 )
 """An address that leads its line, after marks of a list."""
 _ONLY_ADDRESSES = re.compile(
@@ -33,6 +33,9 @@ _LABEL = re.compile(
     r"\s{0,3}[:=]\s{0,3}(.{3,400})",
     re.IGNORECASE,
 )
+_NAMED = re.compile(
+    rf"[\s>*•·#|-]{{0,12}}(?:\"[^\"<>]{{1,80}}\"|[^<>@\":]{{1,60}}) ?<({ADDRESS})>[\s,;.]{{0,9}}$"
+)
 _TO = re.compile(
     r"[\s>*-]{0,8}(?:to|an|à|para|aan|empfänger|destinataires?|destinatari[oa]s?|receptor|кому"
     r"|收件人|宛先|받는 ?사람|수신자)\s{0,3}[:：]\s{0,3}(.{3,400})",
@@ -45,7 +48,7 @@ _FROM = re.compile(
     re.IGNORECASE,
 )
 _SENT_BY = re.compile(
-    rf"\b(?:from|sender|sent by)(?: address)?:? {{0,2}}[<\"'(]{{0,2}}({ADDRESS})",
+    rf"\b(?:from|sender|sent by|you)(?: address)?[:,]? {{0,2}}[<\"'(]{{0,2}}({ADDRESS})",
     re.IGNORECASE,
 )
 _TRANSCRIPT = re.compile(rf"RCPT TO:?\s{{0,3}}<?({ADDRESS})", re.IGNORECASE)
@@ -59,7 +62,7 @@ _CONCERNS = whole_words(
 )
 _HELP = whole_words(
     [
-        r"contact|contacting|questions?|help|help ?desk|assistance|support|write to|call us"
+        r"if you|contact|contacting|questions?|help|help ?desk|assistance|support|write to|call us"
         r"|please (reply|write|send|forward|e?-?mail|call|report|visit)|forward|e-?mail us"
         r"|do not reply|no-?reply|report (this|it|the)|in error|kontakt\w*|hilfe|fragen|contactez"
         r"|contacte|contatt\w+|联系|聯繫|お問い?合わ?せ|問合せ|문의|обратитесь"
@@ -68,6 +71,7 @@ _HELP = whole_words(
 _DESK = re.compile(
     r"(?:support|help(?:-?desk)?|hilfe|service|kundenservice)(?=[@+])", re.IGNORECASE
 )
+_SENTENCES = re.compile(r"(?<=[.!?] )(?=[A-Z])|(?<=[。！？；，])")
 _SIGNATURE = re.compile(r"--\s?$")
 
 
@@ -80,6 +84,7 @@ class _Found:
     transcript: list[str] = field(default_factory=list)
     addressed: list[str] = field(default_factory=list)
     spoken: list[str] = field(default_factory=list)
+    named: list[str] = field(default_factory=list)
     helping: list[str] = field(default_factory=list)
     sending: list[str] = field(default_factory=list)
 
@@ -92,34 +97,34 @@ def find_recipients(lines: list[str], ours: frozenset[str]) -> list[str]:
     found = _sorted(lines)
     meant = {*found.labelled, *found.transcript}
     senders = ours | {_trimmed(one).lower() for one in found.sending if one not in meant}
-    kinds = (found.leading, found.labelled, found.transcript, found.addressed, found.spoken)
-    for kind in (*kinds, found.helping):
+    said = (found.spoken, found.named, found.helping)
+    for kind in (found.leading, found.labelled, found.transcript, found.addressed, *said):
         unlike = [one for one in map(_trimmed, kind) if one.lower() not in senders]
         kept = [one for one in unlike if not is_of_a_system(one)]
         kept = [one for one in kept if not _DESK.match(one)] or kept
-        if kept or (unlike and kind not in (found.spoken, found.helping)):
+        if kept or (unlike and kind not in said):
             return list({one.lower(): one for one in reversed(kept or unlike)}.values())[::-1]
     return []
 
 
 def _sorted(lines: list[str]) -> _Found:
     found = _Found()
-    for before, line, helps in _with_help(lines):
+    for before, line, helping in _with_help(lines):
+        found.helping += addresses_in(helping)
         if match := _FROM.match(line):
             found.sending += addresses_in(match[1])
             continue
         found.sending += [match[1] for match in _SENT_BY.finditer(line)]
-        if helps:
-            found.helping += addresses_in(line)
-            continue
         if _ONLY_ADDRESSES.match(line):
             found.leading += addresses_in(line)
         elif match := ENTRY.match(line):
-            found.leading.append(match[1])
+            found.leading += addresses_in(match[1])
         if match := _LABEL.match(line) or _LABEL.match(f"{before.rstrip()} {line.strip()}"):
             found.labelled += addresses_in(match[1])
         elif match := _TO.match(line):
             found.addressed += addresses_in(match[1])
+        elif match := _NAMED.match(line):
+            found.named.append(match[1])
         found.transcript += [match[1] for match in _TRANSCRIPT.finditer(line)]
         found.transcript += [match[1] for match in _ECHO.finditer(line)]
         if _CONCERNS.search(line) or compiled(NOTICES).search(line):
@@ -127,8 +132,8 @@ def _sorted(lines: list[str]) -> _Found:
     return found
 
 
-def _with_help(lines: list[str]) -> Iterator[tuple[str, str, bool]]:
-    """Yield each line that has an address, with the one before, and whether it tells who helps.
+def _with_help(lines: list[str]) -> Iterator[tuple[str, str, str]]:
+    """Yield each line that has an address after the one before, and what in it tells who helps.
 
     Whoever is named where a sentence about help goes on in the next line helps too, and so does a
     signature.
@@ -137,10 +142,14 @@ def _with_help(lines: list[str]) -> Iterator[tuple[str, str, bool]]:
     before = ""
     for line in lines:
         signed = signed or _SIGNATURE.match(line) is not None
-        goes_on = helps and bool(line.strip()) and not before.rstrip().endswith((".", ":"))
-        helps = signed or goes_on or _HELP.search(line) is not None
+        goes_on = helps and bool(line.strip()) and not before.rstrip().endswith((".", ":", "。"))
+        kept, helping = "", ""
+        for sentence in _SENTENCES.split(line):
+            helps = signed or goes_on or _HELP.search(sentence) is not None
+            kept, helping = (kept, helping + sentence) if helps else (kept + sentence, helping)
+            goes_on = False
         if "@" in line:
-            yield before, line, helps
+            yield before, kept, helping
         before = line
 
 

@@ -539,4 +539,305 @@ OLD: tuple[Notice, ...] = (
         "soft",
         ADA,
     ),
+    Notice(
+        "short",
+        bare(
+            "ada@example.net\nunknown user\n",
+            sender="MAILER-DAEMON@mx.example.net",
+            subject="Undeliverable",
+        ),
+        "hard",
+        ADA,
+    ),
+    Notice(
+        "root",
+        bare(
+            "ada@example.net\nunknown user\n",
+            sender="root@mx.example.net",
+            subject="Returned mail: User unknown",
+        ),
+        "hard",
+        ADA,
+    ),
+    Notice(
+        "to-from",
+        bare(
+            "Your mail to ada@example.net from editor@example.org could not be "
+            "delivered: mailbox full\n",
+            subject="Mail failure",
+        ),
+        "soft",
+        ADA,
+    ),
+    Notice(
+        "v5",
+        plain(
+            "   ----- Transcript of session follows -----\n550 ada@example.net... User "
+            "unknown\n\n   ----- Unsent message follows -----",
+            subject="Returned mail: User unknown",
+        ),
+        "hard",
+        ADA,
+    ),
+    Notice(
+        "v5b",
+        plain(
+            "   ----- Transcript of session follows -----\n421 in.example.net (tcp)... "
+            "Deferred: Connection timed out during user open with in.example.net\n\n   "
+            "----- Recipients of this delivery -----\nBounced, cannot deliver:\n   "
+            "ada@example.net\n\n   ----- Unsent message follows -----",
+            subject="Returned mail: Cannot send message for 3 days",
+        ),
+        "soft",
+        ADA,
+    ),
+    Notice("imail", plain("unknown user: ada\n", subject="Undeliverable Mail"), "hard", ADA),
+    Notice(
+        "dot",
+        bare(
+            "We could not deliver to the address below.\n\n   ada@example.net.\n\nThe "
+            "account does not exist.\n",
+            subject="Delivery failed",
+        ),
+        "hard",
+        ADA,
+    ),
+    Notice(
+        "sentence",
+        bare("Sorry, no user ada@example.net here.\n", subject="Returned mail"),
+        "hard",
+        ADA,
+    ),
+    Notice(
+        "two forms",
+        bare(
+            "These could not be reached:\n<ada@example.net>: unknown user\n"
+            "bob@example.com... unknown user\n",
+            subject="Returned mail",
+        ),
+        "hard",
+        BOTH,
+    ),
+    Notice(
+        "comma to",
+        bare(
+            "Not delivered.\nTo: ada@example.net, bob@example.com\nReason: unknown user\n",
+            subject="Undelivered mail",
+        ),
+        "hard",
+        BOTH,
+    ),
+    Notice(
+        "and",
+        bare(
+            "Recipients: ada@example.net and bob@example.com\nReason: unknown user\n",
+            subject="Undelivered mail",
+        ),
+        "hard",
+        BOTH,
+    ),
+    Notice(
+        "semi",
+        bare(
+            "Failed recipients:\nada@example.net;\nbob@example.com;\nReason: unknown user\n",
+            subject="Undelivered mail",
+        ),
+        "hard",
+        BOTH,
+    ),
+    Notice(
+        "list to",
+        plain(
+            "I was unable to deliver your message. User unknown.\n",
+            original=LIST.replace("id 4F2;", "id 4F2 for <ada@example.net>;"),
+        ),
+        "hard",
+        ADA,
+    ),
+    Notice(
+        "display",
+        bare(
+            'The following recipients could not be reached:\n\n  "Lovelace, Ada" '
+            "<ada@example.net>\n     Unknown recipient\n",
+            subject="Undeliverable",
+        ),
+        "hard",
+        ADA,
+    ),
+    Notice(
+        "mailto",
+        bare(
+            "Delivery failed to [ada@example.net](mailto:ada@example.net): mailbox full\n",
+            subject="Undeliverable",
+        ),
+        "soft",
+        ADA,
+    ),
+    Notice(
+        "html",
+        bare(
+            "<html><body><p>Your message to <a "
+            'href="mailto:ada@example.net">ada@example.net</a> could not be '
+            "delivered.</p><p>Reason: User unknown</p><p>Contact <a "
+            'href="mailto:support@x.example">support@x.example</a></p></body></html>',
+            subject="Undeliverable",
+        ).replace(b"text/plain", b"text/html"),
+        "hard",
+        ADA,
+    ),
+    Notice(
+        "trailing desk",
+        bare(
+            "ada@example.net: User unknown\n\nIf you have a problem, mail\n"
+            "postmaster@mx.example.net\nadmin@mx.example.net\n",
+            subject="Undeliverable",
+        ),
+        "hard",
+        ADA,
+    ),
+    Notice(
+        "your message sender label",
+        bare(
+            "Message-ID: <1234.7.aa@example.org>\nSubject: The Daily\nFrom: "
+            "editor@example.org\nTo: ada@example.net\n\nThe above message could not be "
+            "delivered, mailbox is full.\n",
+            subject="Undeliverable",
+        ),
+        "soft",
+        ADA,
+    ),
+    Notice(
+        "return path in text",
+        bare(
+            "Return-Path: editor@example.org\nRecipient: ada@example.net\nStatus: "
+            "failed, user unknown\n",
+            subject="Undeliverable",
+        ),
+        "hard",
+        ADA,
+    ),
+    Notice(
+        "x-failed two",
+        plain(
+            "This message was created automatically by mail delivery software.\n\n  "
+            "ada@example.net\n    Unrouteable address\n  bob@example.com\n    mailbox "
+            "full\n",
+            headers="X-Failed-Recipients: ada@example.net,\n bob@example.com\n",
+        ),
+        "hard",
+        BOTH,
+    ),
+    Notice(
+        "numbered",
+        bare(
+            "Could not deliver:\n1) ada@example.net - no such user\n2) bob@example.com "
+            "- mailbox full\n",
+            subject="Undeliverable",
+        ),
+        "hard",
+        BOTH,
+    ),
+    Notice(
+        "table",
+        bare(
+            "Recipient                 Reason\n------------------------------------\n"
+            "ada@example.net           User unknown\nbob@example.com           User "
+            "unknown\n",
+            subject="Undeliverable",
+        ),
+        "hard",
+        BOTH,
+    ),
+    Notice(
+        "failed to:",
+        bare(
+            "Your e-mail could not be sent to: ada@example.net; bob@example.com\nThe "
+            "users are unknown: no such user\n",
+            subject="Undeliverable",
+        ),
+        "hard",
+        BOTH,
+    ),
+    Notice(
+        "autoreply-like",
+        bare(
+            "I'm sorry, the mailbox ada@example.net no longer exists. Contact "
+            "info@example.net instead.\n",
+            sender="postmaster@mx.example.net",
+            subject="Undeliverable mail",
+        ),
+        "hard",
+        ADA,
+    ),
+    Notice(
+        "moved to",
+        bare(
+            "ada@example.net is unknown here. Their new address is ada.l@example.com.\n",
+            sender="postmaster@mx.example.net",
+            subject="Undeliverable mail",
+        ),
+        "hard",
+        ADA,
+    ),
+    Notice(
+        "sent by sender",
+        bare(
+            "The message you, editor@example.org, sent to ada@example.net was not "
+            "delivered: user unknown\n",
+            subject="Undeliverable",
+        ),
+        "hard",
+        ADA,
+    ),
+    Notice(
+        "mdaemon",
+        bare(
+            "The attached message had PERMANENT fatal delivery errors!\n\nAfter one or "
+            "more unsuccessful delivery attempts the attached message has\nbeen "
+            "removed from the mail queue on this server.\n\n------ Session transcript "
+            "follows ------\n\n<-- 220 in.example.net\n--> EHLO news.example.org\n<-- "
+            "250 ok\n--> MAIL From:<editor@example.org>\n<-- 250 ok\n--> RCPT "
+            "To:<ada@example.net>\n<-- 550 no such user here\n--> QUIT\n",
+            sender="MDaemon@mx.example.net",
+            subject="Permanent Delivery Failure",
+        ),
+        "hard",
+        ADA,
+    ),
+    Notice(
+        "postfix fields in text",
+        plain('<ada@example.net> (expanded from <ada@lists.example.net>): unknown user: "ada"\n'),
+        "hard",
+        ADA,
+    ),
+    Notice(
+        "generated to you",
+        bare(
+            "Hello daily@example.org,\n\nyour message to ada@example.net bounced.\nNo "
+            "such user.\n\nRegards,\nThe team at example.com <team@example.com>\n",
+            subject="Mail bounced: undeliverable",
+        ),
+        "hard",
+        ADA,
+    ),
+    Notice(
+        "japanese docomo",
+        bare(
+            "次のあて先へのメッセージはエラーのため送信できませんでした。\n\nada@example.net\n\n送信先メールアドレスが見つかりません。\n",
+            subject="配信不能",
+            sender="MAILER-DAEMON@mx.example.net",
+        ),
+        "hard",
+        ADA,
+    ),
+    Notice(
+        "chinese 163",
+        plain(
+            "抱歉，您的邮件被退回来了\n收信人ada@example.net，邮箱空间已满，"
+            "请联系 admin@mx.example.net\n",
+            subject="系统退信",
+        ),
+        "soft",
+        ADA,
+    ),
 )
