@@ -130,7 +130,7 @@ _PASSING: tuple[TextRule, ...] = (
         r"(per|this|an|each|one|(the )?last|(the )?past) (hour|minute|second|day)"
         r"|(hourly|daily) (\w{1,12} )?(limit|quota|maximum)"
         r"|(sending|message|connection|recipient)s? limits?"
-        r"|(limit|number) (of|on) (concurrent )?(connections|messages|recipients|sessions)"
+        r"|(limit|number) (of|on) (concurrent )?(connections|messages|recipients|sessions)(?! in)"
         r"|slow(ing)? down|frequency (is )?limited|频率|頻率|过于频繁",
         _SOFT,
         Cause.THROTTLED,

@@ -16,13 +16,10 @@ from newsletter.whole_words import whole_words
 Read = list[tuple[Sample, Report]]
 
 
-@pytest.fixture(scope="module")
-def samples() -> Read:
+@pytest.fixture
+def samples(shared: Path) -> Read:
     """Each sample with what we read."""
-    folder = Path(__file__).resolve().parents[4] / "shared" / "bounces"
-    if not folder.is_dir():
-        pytest.skip(f"no samples in {folder.parent.name}/{folder.name} beside the checkout")
-    return [(sample, parse_bounce(sample.data)) for sample in read_corpus(folder)]
+    return [(sample, parse_bounce(sample.data)) for sample in read_corpus(shared / "bounces")]
 
 
 def test_at_least_97_of_100_kinds_are_right(samples: Read) -> None:
