@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from newsletter.delivery.bounce_classes import BUILT_IN, status_is_vague
 from newsletter.feedback.plain_patterns import BOILERPLATE, compiled
@@ -13,6 +13,7 @@ from newsletter.whole_words import whole_words
 _MOST_LINES = 600
 _LONGEST_LINE = 600
 _LONGEST_WORDS = 2000
+_MOST_RECIPIENTS = 200
 
 STATUS = re.compile(r"(?<![\d.])([45]\.[0-7]\.\d{1,3})(?![\d.]*\d)", re.ASCII)
 _CODE = re.compile(r"(?<![\d.:/-])([45][0-5]\d)(?=[ \t-]|$)", re.ASCII)
@@ -23,8 +24,7 @@ _REPLY_LINE = re.compile(
 _NOISE = re.compile(
     r">>> |\bno valid recipients|\bneed (rcpt|recipient)|\b\d\d:\d\d:\d\d\b", re.IGNORECASE
 )
-
-
+_ANY_WORD = re.compile(r"[^\W\d_]{2}")
 _SENTENCES = re.compile(
     r"(?<=[.!?;])\s+|\s+[-*•]\s+|\n\s*\n|\n(?=\s*(?-i:[A-Z0-9<\"'(\u0410-\u042f]))"
     r"|,\s+(?=(?:and )?(?:please|check|verify|bitte|veuillez)\b)",
@@ -38,8 +38,8 @@ _ADVICE = whole_words(
 )
 # A reply may follow the name of the host that gave it, in a field or in a line of words.
 _REPLY_CODE = re.compile(
-    r"\s*(?:\S{1,255} |.{0,200}?(?:said|replied|responded|error|returned):? ?)?"
-    r"([245]\d\d)(?=[ \t-]|$)",
+    r"\s*(?:\S{1,255} |.{0,200}?\b(?:said|replied|responded|answered|returned|response|error)\b"
+    r"[^\d\n]{0,20})?(?<![\d.])([245]\d\d)(?=[ \t-]|$)",
     re.ASCII | re.IGNORECASE | re.DOTALL,
 )
 
@@ -65,20 +65,39 @@ def tell(notice: str, *, ours: frozenset[str], named: tuple[str, ...] = ()) -> l
     addresses = list(named) or find_recipients(lines, ours)
     if len(addresses) <= 1:
         return [_told(next(iter(addresses), ""), lines)]
-    places = {one: _lines_of(one, lines) for one in addresses[:200]}
-    starts = sorted(place[0] for place in places.values() if place)
-    found = []
-    for one in addresses[:200]:
+    return _told_of_each(addresses[:_MOST_RECIPIENTS], lines)
+
+
+def _told_of_each(addresses: list[str], lines: list[str]) -> list[Told]:
+    """Return what a text says of each of several, where what it says of one is no other's.
+
+    What stands before them all is for each. Addresses below each other share what follows them.
+    """
+    places = {one: _lines_of(one, lines) for one in addresses}
+    marks = {place for found in places.values() for place in found}
+    preamble = lines[: min(marks)] if marks else lines
+    found: dict[str, Told] = {}
+    follows: Told | None = None
+    for one in sorted(addresses, key=lambda one: places[one][:1], reverse=True):
         block: list[str] = []
+        others = sorted(marks - set(places[one]))
         for start in places[one][:3]:
-            end = next((other for other in starts if other > start), len(lines))
-            block += lines[start:end]
+            block += lines[start : next((m for m in others if m > start), len(lines))]
         told = _told(one, block)
-        # A reason that was said once is for all.
-        found.append(
-            told if told.status or told.code or BUILT_IN.tells(told.words) else _told(one, lines)
-        )
-    return found
+        if not _names_a_cause(told):
+            bare = bool(block) and not _ANY_WORD.search(_without(one, block))
+            shared = replace(follows, address=one) if bare and follows else _told(one, preamble)
+            told = shared if _names_a_cause(shared) else told
+        found[one] = follows = told
+    return [found[one] for one in addresses]
+
+
+def _names_a_cause(told: Told) -> bool:
+    return bool(told.status or told.code or BUILT_IN.tells(told.words))
+
+
+def _without(address: str, lines: list[str]) -> str:
+    return re.sub(re.escape(address), " ", "\n".join(lines), flags=re.IGNORECASE)
 
 
 def code_in(diagnostic: str) -> int | None:

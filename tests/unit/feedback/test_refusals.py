@@ -41,3 +41,42 @@ def test_a_delay_suppresses_nobody(status: str, _: str, diagnostic: str, reason:
     read = parse_bounce(report(failed(status, diagnostic, action="delayed")))
 
     assert read.kind is ReportKind.DELAYED
+
+
+ADA_AND_BOB = (
+    "Final-Recipient: rfc822; ada@example.net\nAction: failed\nStatus: 5.0.0\n\n"
+    "Final-Recipient: rfc822; bob@example.com\nAction: failed\nStatus: 5.0.0\n"
+)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "<ada@example.net>: host said: 550 5.1.1 no such user\n<bob@example.com>: something else",
+        "<ada@example.net>: host said: 550 5.1.1 no such user",
+        "<ada@example.net>\n<bob@example.com>\n\n>>> RCPT To:<ada@example.net>\n"
+        "<<< 550 5.1.1 <ada@example.net>... User unknown\n>>> RCPT To:<bob@example.com>\n"
+        "<<< 554 go away",
+        "nada@example.net: 550 4.2.2 full\nada@example.net: 550 5.1.1 no such user",
+    ],
+)
+def test_what_is_said_of_one_reader_suppresses_no_other(words: str) -> None:
+    read = parse_bounce(report(ADA_AND_BOB, words=words))
+
+    assert [(one.address, one.kind) for one in read.recipients] == [
+        ("ada@example.net", ReportKind.HARD),
+        ("bob@example.com", ReportKind.SOFT),
+    ]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "The following addresses failed:\n\n<ada@example.net>\n<bob@example.com>\n\nNo such user.",
+        "No such user:\n\nada@example.net\nbob@example.com",
+    ],
+)
+def test_a_reason_that_is_given_once_is_for_all(words: str) -> None:
+    read = parse_bounce(report(ADA_AND_BOB, words=words))
+
+    assert {one.kind for one in read.recipients} == {ReportKind.HARD}
