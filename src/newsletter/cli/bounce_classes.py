@@ -74,6 +74,7 @@ def _list(rows: list[dict[str, Any]], *, as_json: bool) -> None:
     )
     answer("")
     answer("The first row that fits decides; a status that is missing is looked for in the text.")
+    answer("Words of a blocked or soft row go before a status that is hard.")
     answer("Your own rows go first: [[feedback.rules]] with status, words and becomes.")
 
 

@@ -9,46 +9,58 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
 
 from newsletter.delivery.bounce_rules import (
     STATUS_RULES,
     TEMPORARY,
+    BounceClass,
+    Cause,
+    StatusRule,
+)
+from newsletter.delivery.bounce_texts import LONGEST_TEXT, plain, without_names
+from newsletter.delivery.bounce_words import (
     TEXT_RULES,
     UNKNOWN,
-    BounceClass,
-    StatusRule,
     TextRule,
+    first_rule,
+    spoken_rules,
 )
 from newsletter.settings.feedback_parts import ClassRulePart
 
 __all__ = [
     "BUILT_IN",
     "LONGEST_TEXT",
+    "NOBODY_THERE",
     "STATUS_RULES",
+    "TEMPORARY",
     "TEXT_RULES",
+    "UNKNOWN",
     "BounceClass",
     "BounceTable",
+    "Cause",
     "Decision",
     "StatusRule",
     "TextRule",
     "bounce_class",
     "bounce_table",
-    "classes_in",
+    "causes_in",
+    "spoken_rule",
+    "status_in",
     "status_is_vague",
 ]
 
-LONGEST_TEXT = 2000
-"""Characters of a text that are looked at: the search stays short whatever comes in (D9)."""
-
 _STATUS = re.compile(r"\s*([245])\.(\d{1,3})\.(\d{1,3})(?![\d.]*\d)", re.ASCII)
 _STATUS_IN_TEXT = re.compile(
-    r"(?:^|\b[45]\d\d[ -]+#?|#)([45]\.\d{1,3}\.\d{1,3})(?![\d.]*\d)", re.ASCII
+    r"(?:^\s*|\b[45]\d\d[ -]+#?|#)([45]\.\d{1,3}\.\d{1,3})(?![\d.]*\d)", re.ASCII
 )
-# Names of people and pages may hold any word.
-_NAMES = re.compile(r"https?://\S{1,2000}|[^\s<>@]{1,255}@[^\s<>@]{1,255}")
 _TEMPORARY = range(420, 500)
 """Replies of SMTP that mean later; the statuses of HTTP below speak of a call, not of a person."""
+NOBODY_THERE = frozenset(
+    {Cause.USER_UNKNOWN, Cause.HOST_UNKNOWN, Cause.MOVED, Cause.DISABLED},
+)
+"""The causes of a hard class."""
+_NO_MAIL_HERE = 556
+"""The reply for a domain that takes no mail (RFC 7504 §4), whatever its words."""
 
 _Parts = tuple[str, str, str]
 
@@ -75,41 +87,39 @@ class BounceTable:
     rules: tuple[StatusRule, ...] = ()
 
     def classify(self, status: str | None, code: int | None, text: str) -> BounceClass:
-        """Return what a refusal means, by its RFC 3463 status, else its words, else `SOFT`.
+        """Return what a refusal means, by its RFC 3463 status and its words, else `SOFT`.
 
         `status` like `5.1.1`, `code` the SMTP reply or HTTP status, `text` the other side's words.
-        A status that is missing, or 5.0.0, is looked for in the text. What is temporary (4.x.x, or
-        a reply of 420 to 499) becomes hard by an own row only: else it is soft, or blocked where a
-        4.7.x or a vague status comes with words of reputation or policy. What nobody can tell is
-        soft: it counts, no more.
+        A status in the text is the other side's own: it goes before one that is given. Words count
+        where the status is generic, and where they are milder than it: about us, a rate, a quota, a
+        policy or what passes. What is temporary (4.x.x, or a reply of 420 to 499) becomes hard by
+        an own row only: else it is soft, or blocked where a 4.7.x or a vague status comes with
+        words of reputation or policy. What nobody can tell is soft: it counts, no more.
         """
         return self.decide(status, code, text).becomes
 
     def decide(self, status: str | None, code: int | None, text: str) -> Decision:
         """Do what `classify` does, and name the row that decided."""
-        return self.own(status, code, text) or _built_in(status, code, _plain(text))
+        return self.own(status, code, text) or _built_in(status, code, text)
 
     def own(self, status: str | None, code: int | None, text: str) -> Decision | None:
         """Return what an own row makes of a refusal; None where none fits."""
         if not self.rules:
             return None
-        text = _plain(text)
+        text = plain(text)
         statuses = _every_status(status, code, text)
         for rule in self.rules:
             if any(_fits(rule, parts, text) for parts in statuses):
                 return Decision(rule.becomes, rule)
         return None
 
-    def classes_in(self, text: str) -> tuple[BounceClass, ...]:
-        """Return every class that known words of a text speak of, the one that counts first.
-
-        Empty where no row's words are found. At most `LONGEST_TEXT` characters are looked at.
-        """
-        plain = _plain(text)
-        spoken = [rule.becomes for rule in self.rules if rule.words and _finds(rule, plain)]
-        plain = _without_names(plain)
-        spoken += [rule.becomes for words, rule in _text_patterns() if words.search(plain)]
-        return tuple(dict.fromkeys(spoken))
+    def tells(self, text: str) -> bool:
+        """Return whether known words of a text name a cause, and are not too common to tell it."""
+        own = plain(text)
+        if any(rule.words and _finds(rule, own) for rule in self.rules):
+            return True
+        row = spoken_rule(text)
+        return row is not None and not row.loose
 
     def rows(self) -> tuple[StatusRule | TextRule, ...]:
         """Return all rows in the order in which they are asked."""
@@ -139,9 +149,20 @@ def bounce_class(status: str | None, code: int | None, text: str) -> BounceClass
     return BUILT_IN.classify(status, code, text)
 
 
-def classes_in(text: str) -> tuple[BounceClass, ...]:
-    """Return the classes of a text by the built-in table; see `BounceTable.classes_in`."""
-    return BUILT_IN.classes_in(text)
+def spoken_rule(text: str) -> TextRule | None:
+    """Return the row of the built-in table whose words count in a text; None where none does."""
+    return first_rule(without_names(text))
+
+
+def causes_in(text: str) -> frozenset[Cause]:
+    """Return every cause that known words of a text name, however loosely."""
+    return frozenset(rule.cause for rule in spoken_rules(without_names(text)))
+
+
+def status_in(text: str) -> str | None:
+    """Return the first exact status that a reply in a text gives, None where none does."""
+    found = _STATUS_IN_TEXT.findall(text[:LONGEST_TEXT])
+    return next((one for one in found if not status_is_vague(one)), None)
 
 
 def status_is_vague(status: str | None) -> bool:
@@ -155,26 +176,36 @@ def status_is_vague(status: str | None) -> bool:
 
 
 def _built_in(status: str | None, code: int | None, text: str) -> Decision:
-    parts = _exact(status, text)
+    parts, words = _exact(status, text), plain(text)
+    spoken = first_rule(without_names(text))
     if code in _TEMPORARY or (parts is not None and parts[0] == "4"):
         about_us = parts is None or parts[0] == "5" or parts[1] in ("0", "7")
-        spoken = _by_text(text) if about_us else None
-        blocked = spoken is not None and spoken.becomes is BounceClass.BLOCKED
+        blocked = about_us and spoken is not None and spoken.becomes is BounceClass.BLOCKED
         return _decision(spoken if spoken is not None and blocked else TEMPORARY)
+    if code == _NO_MAIL_HERE and (parts is None or status_is_vague(".".join(parts))):
+        parts = ("5", "1", "10")
     if parts is None:
-        return _decision(_by_text(text) or UNKNOWN)
+        return _decision(spoken or UNKNOWN)
     for rule in STATUS_RULES:
-        if _fits(rule, parts, text):
-            return _decision((_by_text(text) or rule) if rule.vague else rule)
+        if _fits(rule, parts, words):
+            goes_by_words = spoken is not None and _gives_way(rule, spoken)
+            return _decision(spoken if spoken is not None and goes_by_words else rule)
     return _decision(UNKNOWN)
+
+
+def _gives_way(rule: StatusRule, spoken: TextRule) -> bool:
+    """Return whether words count more than a status (D3)."""
+    if rule.words:
+        return False
+    if rule.vague:
+        return True
+    if rule.becomes is BounceClass.HARD:
+        return spoken.becomes is not BounceClass.HARD and not spoken.loose
+    return rule.open and spoken.cause is Cause.USER_UNKNOWN
 
 
 def _decision(rule: StatusRule | TextRule) -> Decision:
     return Decision(rule.becomes, rule)
-
-
-def _plain(text: str) -> str:
-    return " ".join(text[:LONGEST_TEXT].split()).lower()
 
 
 def _parts(status: str | None) -> _Parts | None:
@@ -185,12 +216,22 @@ def _parts(status: str | None) -> _Parts | None:
 
 
 def _exact(status: str | None, text: str) -> _Parts | None:
-    """Return the status to go by: the one in the text where none is given, or a generic one."""
-    parts = _parts(status)
+    """Return the status to go by.
+
+    A reply in the text gives the other side's own. It goes before one that is generic, and before
+    one by which nobody is there: the host that reports made up many of those.
+    """
+    parts, own = _parts(status), _parts(status_in(text))
+    if own is not None and (status_is_vague(status) or _class_of(parts) is BounceClass.HARD):
+        return own
     if parts is None or parts[1:] == ("0", "0"):
-        match = _STATUS_IN_TEXT.search(text)
+        match = _STATUS_IN_TEXT.search(text[:LONGEST_TEXT])
         return (_parts(match[1]) if match else None) or parts
     return parts
+
+
+def _class_of(parts: _Parts | None) -> BounceClass | None:
+    return next((r.becomes for r in STATUS_RULES if parts and _fits(r, parts, "")), None)
 
 
 def _every_status(status: str | None, code: int | None, text: str) -> tuple[_Parts, ...]:
@@ -213,18 +254,3 @@ def _fits(rule: StatusRule, parts: _Parts, text: str) -> bool:
 
 def _finds(rule: StatusRule, text: str) -> bool:
     return re.search(rule.words, text, re.IGNORECASE) is not None
-
-
-def _by_text(text: str) -> TextRule | None:
-    text = _without_names(text)
-    return next((rule for words, rule in _text_patterns() if words.search(text)), None)
-
-
-def _without_names(text: str) -> str:
-    return _NAMES.sub("…", text) if "@" in text or "://" in text else text
-
-
-@lru_cache(maxsize=1)
-def _text_patterns() -> list[tuple[re.Pattern[str], TextRule]]:
-    """Compile the table when the first text is asked about: most sends meet none."""
-    return [(re.compile(rule.words), rule) for rule in TEXT_RULES]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-_LOCAL = r"(?:[^\s<>()\[\]{},;:\"'@\\|=&]|(?<=\S)[=&'](?=\S)){1,64}"
+_LOCAL = r"(?:[^\s<>()\[\]{},;:\"'@\\|=&：，；。、（）《》「」【】]|(?<=\S)[=&'](?=\S)){1,64}"
 ADDRESS = (
     rf"(?:{_LOCAL}|\"[^\"\s@<>]{{1,62}}\")"
     r"@(?:[^\W_](?:[\w-]{0,62}[^\W_])?\.){1,20}[^\W_][\w-]{0,61}[^\W_]"
@@ -12,6 +12,10 @@ ADDRESS = (
 """A pattern for one address; linear in the text for its bounds."""
 
 _ADDRESS = re.compile(ADDRESS)
+# Scripts that part no words: what stands before an address of Latin letters is a word about it.
+_LEAD = re.compile(
+    r"[\u3000-\u30ff\u4e00-\u9fff\uac00-\ud7af\uff00-\uffef]{1,40}(?=[A-Za-z0-9][ -~]*$)"
+)
 _LOOSE = re.compile(r"[^\s<>\"(),;]{1,64}@[^\s<>\"(),;]{1,255}")
 _TYPED = re.compile(r"(?:smtp|rfc822|mailto)[=:](?=.+@)", re.IGNORECASE)
 _UNICODE_ESCAPE = re.compile(r"\\x\{([0-9A-Fa-f]{1,6})\}")
@@ -31,7 +35,7 @@ def addresses_in(text: str) -> list[str]:
     for number, match in enumerate(_ADDRESS.finditer(text)):
         if number >= _MOST:
             break
-        found.setdefault(_TYPED.sub("", match[0]).strip(".'"))
+        found.setdefault(_LEAD.sub("", _TYPED.sub("", match[0]), count=1).strip(".'"))
     return list(found)
 
 

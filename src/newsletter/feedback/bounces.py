@@ -15,12 +15,18 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-from newsletter.delivery.bounce_classes import BUILT_IN, BounceTable, classes_in
+from newsletter.delivery.bounce_classes import BUILT_IN, BounceTable
 from newsletter.feedback.addresses import addresses_in, is_of_a_system
 from newsletter.feedback.arf import Feedback, read_feedback
 from newsletter.feedback.autoreplies import reply_evidence
 from newsletter.feedback.dsn import StatusReport, read_status
-from newsletter.feedback.identifiers import arrived_at, find_identifiers, subject_token
+from newsletter.feedback.identifiers import (
+    arrived_at,
+    find_identifiers,
+    sent_by,
+    subject_token,
+    went_to,
+)
 from newsletter.feedback.notifications import read_notification
 from newsletter.feedback.plain_notices import Told, tell
 from newsletter.feedback.plain_patterns import (
@@ -33,12 +39,13 @@ from newsletter.feedback.plain_patterns import (
     is_reply,
     speaks,
 )
-from newsletter.feedback.reading import Mail, read_mail, text_headers
+from newsletter.feedback.reading import Mail, read_mail
 from newsletter.feedback.report_model import Reason, RecipientResult, Report, ReportKind, Source
 from newsletter.feedback.verdicts import heaviest, judge_fields, judge_words
+from newsletter.whole_words import whole_words
 
 _UNSUBSCRIBE = re.compile(r"\W{0,5}(please )?(unsubscribe|opt[ -]?out|leave)( me)?\W{0,5}", 2)
-_STATISTICS = re.compile(r"report[ -]domain:.{1,300}submitter:|tlsrpt|tls report", re.IGNORECASE)
+_STATISTICS = whole_words([r"report[ -]domain:.{1,300}submitter:|tlsrpt|tls reports?"])
 _DOMAINS = re.compile(r"@[^\s<>\",;]{1,255}")
 _NULL_PATHS = ("<>", "<mailer-daemon>", "mailer-daemon", "")
 
@@ -111,7 +118,8 @@ def _by_fields(mail: Mail, table: BounceTable) -> Report | None:
     failing = [one for one in status.recipients if one.final]
     named = tuple(dict.fromkeys(one.final for one in failing))
     told = {
-        one.address.lower(): one for one in tell(mail.notice, ours=arrived_at(mail), named=named)
+        one.address.lower(): one
+        for one in tell(mail.notice, ours=arrived_at(mail) | sent_by(mail), named=named)
     }
     results = [
         judge_fields(one, told.get(one.final.lower()), Source.STATUS_PART, table) for one in failing
@@ -193,35 +201,41 @@ def _by_words(mail: Mail, table: BounceTable) -> Report | None:
         return None
     told = _told(mail)
     text = f"{mail.headers.first('subject')}\n{mail.notice}"
-    delayed = speaks(DELAYS, text) and not speaks(FINALS, text)
+    final = speaks(FINALS, text)
+    delayed = speaks(DELAYS, text) and not final
     source = _source_of(mail)
-    results = [judge_words(one, source, table, delayed=delayed) for one in told]
+    results = [judge_words(one, source, table, delayed=delayed, final=final) for one in told]
     kind, reason = heaviest(results)
     return _report(mail, kind, reason, "words of a mail system", results)
 
 
 def _told(mail: Mail) -> list[Told]:
     """Return what the text says of whom: named by a header, by the text, by what was returned."""
-    ours = arrived_at(mail)
     named = tuple(addresses_in(" ".join(mail.headers.all("x-failed-recipients"))))
     text = mail.notice if mail.notice.strip() else mail.headers.first("subject")
+    ours = arrived_at(mail) | sent_by(mail)
     told = tell(text, ours=ours, named=named)
-    if len(told) == 1 and not told[0].address:
+    addressed = went_to(mail)
+    if _is_nameless(told) and addressed and addressed.lower() not in ours:
+        told = tell(text, ours=ours, named=(addressed,))
+    if _is_nameless(told):
         # Some write the failed recipient where others write where the mail arrived.
-        sender = " ".join(mail.headers.all("to") + mail.headers.all("from"))
-        told = tell(text, ours=frozenset(one.lower() for one in addresses_in(sender)), named=named)
-    if len(told) == 1 and not told[0].address:
-        addressed = addresses_in(text_headers(mail.returned).first("to"))
-        if len(addressed) == 1:
-            told = tell(text, ours=ours, named=(addressed[0],))
-    if not any(one.status or classes_in(one.words) for one in told):
+        got = " ".join(mail.headers.all("to") + mail.headers.all("from"))
+        told = tell(text, ours=frozenset(one.lower() for one in addresses_in(got)), named=named)
+    if _is_nameless(told) and addressed:
+        told = tell(text, ours=ours, named=(addressed,))
+    if not any(one.status or BUILT_IN.tells(one.words) for one in told):
         # Some put the reason into the subject alone.
         spoken = tell(mail.headers.first("subject"), ours=ours, named=("",))[0]
-        if classes_in(spoken.words):
+        if BUILT_IN.tells(spoken.words):
             told = [
                 Told(one.address, "", one.code, spoken.words, spoken.diagnostic) for one in told
             ]
     return told
+
+
+def _is_nameless(told: list[Told]) -> bool:
+    return len(told) == 1 and not told[0].address
 
 
 def _source_of(mail: Mail) -> Source:
@@ -259,14 +273,14 @@ def _is_notice(mail: Mail) -> bool:
     if is_reply(subject) and not system:
         return False
     words = speaks(NOTICES, mail.notice)
-    shown = bool(classes_in(mail.notice)) or bool(mail.returned)
+    shown = BUILT_IN.tells(mail.notice) or bool(mail.returned)
     if reply_evidence(mail) and not (told or (words and mail.returned)):
         return False
     if _is_a_daemon(mail):
         return told or words
     if system:
         return (told and (words or shown)) or (words and shown)
-    named = bool(tell(mail.notice, ours=arrived_at(mail))[0].address)
+    named = bool(tell(mail.notice, ours=arrived_at(mail) | sent_by(mail))[0].address)
     return told and words and (shown or named)
 
 

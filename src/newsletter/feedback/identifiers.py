@@ -21,6 +21,9 @@ _WHOLE_SIGNED = re.compile(_SIGNED)
 _LEAVING = re.compile(rf"(?:/u/|[?&]subject=)({_SIGNED})(?=[>&?\s]|$)", re.IGNORECASE)
 _ARRIVED_AT = ("delivered-to", "x-original-to", "envelope-to", "x-envelope-to", "to", "received")
 _RETURNED_PATH = ("return-path", "errors-to", "x-postfix-sender", "received")
+_DELIVERED = ("delivered-to", "x-original-to", "envelope-to", "x-envelope-to")
+_FOR = re.compile(r"\bfor <([^<>\s]{3,320})>")
+_LONGEST_TRACE = 20_000
 _MOST = 20
 
 
@@ -71,3 +74,25 @@ def arrived_at(mail: Mail) -> frozenset[str]:
     names = ("to", "cc", "delivered-to", "x-original-to", "envelope-to", "x-apparently-to", "from")
     values = " ".join(value for name in names for value in mail.headers.all(name))
     return frozenset(address.lower() for address in addresses_in(values))
+
+
+def sent_by(mail: Mail) -> frozenset[str]:
+    """Return the addresses, in lower case, that the returned message came from."""
+    returned = text_headers(mail.returned)
+    names = ("from", "sender", "reply-to", "return-path", "errors-to", "list-post", "x-sender")
+    values = " ".join(value for name in names for value in returned.all(name))
+    return frozenset(address.lower() for address in addresses_in(values))
+
+
+def went_to(mail: Mail) -> str:
+    """Return the one address that the returned message went to; empty where that is not plain."""
+    returned = text_headers(mail.returned)
+    ours = sent_by(mail)
+    traces = _FOR.findall(" ".join(returned.all("received"))[:_LONGEST_TRACE])
+    places = [addresses_in(returned.first(name)) for name in ("to", *_DELIVERED)]
+    for found in (*places, addresses_in(" ".join(traces))):
+        theirs = [one for one in found if one.lower() not in ours]
+        if len(theirs) == 1:
+            return theirs[0]
+    named = addresses_in(returned.first("to"))
+    return named[0] if len(named) == 1 else ""

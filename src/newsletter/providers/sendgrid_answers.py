@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from newsletter.providers.base import AccountProblem, OutcomeKind, Unavailable
+from newsletter.whole_words import whole_words
 
 DEFAULT_WAIT = 30.0
 LONGEST_WAIT = 3600.0
@@ -93,42 +94,44 @@ def judge(answer: Answer, count: int, *, sandbox: bool, now: datetime) -> Settle
 
 
 _REFUSALS: tuple[tuple[re.Pattern[str], str, str], ...] = tuple(
-    (re.compile(words, re.IGNORECASE), problem, fix)
+    (whole_words([words]), problem, fix)
     for words, problem, fix in (
         (
-            r"verified sender|sender identity|from address does not match",
+            r"verified senders?|sender identit(?:y|ies)|from address does not match",
             "SendGrid refuses the sender",
             "authenticate the domain of 'sender.from_email' at SendGrid, or verify that address "
             "(Settings > Sender Authentication)",
         ),
         (
-            r"credits|sending limit|plan limit|messag\w+ limit|upgrade your (?:plan|account)",
+            r"credits?|(?:sending|plan|messag\w+) limits?|upgrade your (?:plan|account)",
             "SendGrid's credits are used up",
             "raise the plan at SendGrid or wait until its credits are renewed, then resume",
         ),
         (
-            r"\btrial\b|billing|payment|subscription (?:has )?(?:ended|expired)",
+            r"trial|billing|payments?|subscription (?:has )?(?:ended|expired)",
             "SendGrid asks to settle the account",
             "look at Settings > Account Details > Your Products at SendGrid, then resume",
         ),
         (
-            r"suspend|under review|disabled|deactivated|\bfrozen\b|\bbanned\b|account .*closed",
+            r"suspend(?:ed)?|suspension|under review|disabled|deactivated|frozen|banned"
+            r"|account .*closed",
             "SendGrid has stopped this account",
             "log in at SendGrid and follow what it says, or write to its support",
         ),
         (
-            r"\bip\b.*(?:white|allow)|(?:white|allow)list|\bip address\b|ip access",
+            r"ip\b.*\b(?:white|allow)(?:-?list(?:ed|ing)?|ed)?|(?:white|allow)-?list(?:ed|ing)?"
+            r"|ip address(?:es)?|ip access",
             "SendGrid does not take calls from this machine's address",
             "add the address of this machine at SendGrid (Settings > IP Access Management)",
         ),
         (
-            r"authenticated user is not authorized|required scopes?|permission|access forbidden",
+            r"authenticated user is not authorized|required scopes?|permissions?|access forbidden",
             "SendGrid's key lacks a permission",
             "give the key the 'Mail Send' permission (Settings > API Keys)",
         ),
         (
-            r"expired|revoked|grant is invalid|authorization required|invalid.*(?:key|token)"
-            r"|(?:key|token).*invalid|bad (?:username|password)|unauthori[sz]ed",
+            r"expired|revoked|grant is invalid|authorization required|invalid\b.*\b(?:key|token)s?"
+            r"|(?:key|token)s?\b.*\binvalid|bad (?:username|password)|unauthori[sz]ed",
             "SendGrid does not know this key",
             "make a new key with the 'Mail Send' permission and put it in "
             "'delivery.sendgrid.api_key'; a key of the EU region needs region = \"eu\"",

@@ -19,7 +19,7 @@ _ENVELOPE_TAKEN = re.compile(
     rb"250 [^\r\n]{0,512}\r\n25[0-2] [^\r\n]{0,512}\r\n354 [^\r\n]{0,512}\r\n"
 )
 _STATUS = re.compile(r"([245]\.\d{1,3}\.\d{1,3})\b\s*")
-_QUEUE_ID = re.compile(r"queued(?: mail for delivery)?(?: as)? ?[:=]?\s*<?([\w.+-]{4,80})", re.I)
+_QUEUE_ID = re.compile(r"\bqueued(?: mail for delivery)?(?: as)? ?[:=]?\s*<?([\w.+-]{4,80})", re.I)
 
 
 class Phase(StrEnum):

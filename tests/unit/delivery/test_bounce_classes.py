@@ -19,7 +19,8 @@ from newsletter.delivery.bounce_classes import (
     bounce_class,
     bounce_table,
 )
-from newsletter.delivery.bounce_rules import FOLLOWS, TEMPORARY, UNKNOWN
+from newsletter.delivery.bounce_rules import FOLLOWS, TEMPORARY
+from newsletter.delivery.bounce_words import UNKNOWN
 from newsletter.settings.feedback_parts import ClassRulePart
 
 HARD, SOFT, BLOCKED = BounceClass.HARD, BounceClass.SOFT, BounceClass.BLOCKED
@@ -64,7 +65,7 @@ def test_a_status_alone_says_enough(status: str, expected: BounceClass) -> None:
     ("reply", "expected"),
     [
         ("550 5.1.1 <a@example.org>... User Unknown", HARD),
-        ("550 5.1.1 User unknown, your host is on our blacklist", HARD),
+        ("550 5.1.1 User unknown, your host is on our blacklist", BLOCKED),
         ("550 5.1.1 RESOLVER.ADR.RecipNotFound; not found", HARD),
         ("550 <a@example.org>: Recipient address rejected: User unknown", HARD),
         ("550 <a@example.org>: User unknown", HARD),
@@ -84,7 +85,7 @@ def test_a_status_alone_says_enough(status: str, expected: BounceClass) -> None:
         ("550 5.1.0 <b@example.org> sender rejected", BLOCKED),
         ("550 5.2.0 Message refused as spam", BLOCKED),
         ("554 5.7.1 Client host rejected: blocked using dnsbl.example.org", BLOCKED),
-        ("550 5.7.1 User unknown", BLOCKED),
+        ("550 5.7.1 User unknown", HARD),
         ("550 5.4.1 Recipient address rejected: Access denied", HARD),
         ("550 Recipient address rejected: Access denied", BLOCKED),
         ("550 Sender address is invalid", BLOCKED),
@@ -126,7 +127,7 @@ def test_a_missing_status_is_looked_for_in_the_words() -> None:
     assert bounce_class(None, None, "said: 550-5.1.1 Adresse invalide") is HARD
     assert bounce_class(None, None, "Remote host said: 552 #5.2.2 over") is SOFT
     assert bounce_class("5.1.1 (bad destination mailbox address)", None, "") is HARD
-    assert bounce_class("5.0.0", None, "smtp; 550 5.7.1 No valid recipient") is BLOCKED
+    assert bounce_class("5.0.0", None, "smtp; 550 5.7.1 No recipient for you") is BLOCKED
     # An address of a host is no status.
     assert bounce_class(None, 550, "550 5.1.1.7 is where you come from") is SOFT
 
@@ -256,7 +257,8 @@ def test_a_decision_names_a_row_of_the_table() -> None:
 
 
 def test_words_of_the_operator_are_known_words() -> None:
-    assert own_rows(("*.*.*", "zebra", "hard")).classes_in("A Zebra is spam") == (HARD, BLOCKED)
+    assert own_rows(("*.*.*", "zebra", "hard")).tells("A Zebra")
+    assert not BounceTable().tells("A Zebra")
 
 
 @given(

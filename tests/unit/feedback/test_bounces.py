@@ -144,12 +144,27 @@ def test_a_blocked_sender_is_soft_to_the_person_and_told_apart() -> None:
     assert read.reason is Reason.REPUTATION
 
 
-def test_the_status_decides_against_the_words_where_it_is_exact() -> None:
-    read = parse_bounce(
-        report(failed("5.1.1", "550 5.1.1 unknown"), words="ada@example.net\nNot enough disk space")
-    )
+def test_words_of_a_full_disk_go_before_a_generic_user_unknown() -> None:
+    words = "ada@example.net\nNot enough disk space"
 
-    assert read.kind is ReportKind.HARD
+    read = parse_bounce(report(failed("5.1.1", "550 5.1.1 unknown"), words=words))
+
+    assert (read.kind, read.reason) == (ReportKind.SOFT, Reason.MAILBOX_FULL)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "The mailbox may be full, or the message may be too large.",
+        "If the quota is exceeded, please try later.",
+        "This message was scanned for viruses and spam.",
+        "The user is unknown. Messages are refused when a quota is exceeded.",
+    ],
+)
+def test_advice_and_footers_speak_for_nobody(words: str) -> None:
+    read = parse_bounce(report(failed("5.1.1", "550 5.1.1 User unknown"), words=words))
+
+    assert (read.kind, read.reason) == (ReportKind.HARD, Reason.USER_UNKNOWN)
 
 
 def test_no_words_make_an_exact_mild_status_hard() -> None:
