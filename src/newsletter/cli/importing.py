@@ -104,6 +104,8 @@ def _answer(report: ImportReport) -> None:
     for name, count in report.counts.items():
         if count:
             answer(f"  {name.replace('_', ' '):<20}{count:>9}")
+    for reason, count in report.kept_away.items():
+        answer(f"    {reason:<18}{count:>9}")
 
 
 def export(
@@ -129,7 +131,7 @@ def export(
     mailing_list = workspace.mailing_list(list_name)
     write = export_csv if form is Format.CSV else export_jsonl
     with writing_text(out) as file, workspace.database.read() as connection:
-        write(connection, mailing_list.id, file)
+        write(connection, workspace.keys, mailing_list.id, file)
 
 
 def _export_one(workspace: Workspace, address: str, out: Path | None) -> None:
