@@ -20,6 +20,8 @@ from newsletter.errors import ImportRefused, Place
 MOST_COLUMNS = 500
 ATTRIBUTE_PREFIX = "attributes."
 """Before a heading that would be taken for a field otherwise: `attributes.zone`."""
+HELD_TOGETHER = frozenset({"attributes", "attribs", "data", "metadata"})
+"""Columns that listmonk, Mailtrain, Keila and Buttondown keep all attributes of a person in."""
 
 
 @dataclass(frozen=True, slots=True)

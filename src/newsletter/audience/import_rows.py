@@ -13,9 +13,11 @@ from json.encoder import encode_basestring_ascii
 from typing import NamedTuple
 
 from newsletter.audience.address import DISPOSABLE, ROLES, AddressRefused, parse_address
-from newsletter.audience.csv_columns import ATTRIBUTE_PREFIX
+from newsletter.audience.csv_columns import ATTRIBUTE_PREFIX, HELD_TOGETHER
 from newsletter.audience.csv_reading import CsvFile, RawRow
+from newsletter.audience.eligibility import field_name
 from newsletter.audience.headings import plain_words
+from newsletter.audience.json_reading import UNFIT, cell_of
 from newsletter.audience.spreadsheets import unprotected
 from newsletter.audience.status_columns import SHOWN, Outcome, StatusReader
 from newsletter.audience.status_words import away_by_name
@@ -135,6 +137,11 @@ class RowReader:
         self._away = away_by_name(plain_words(file.path.stem))
         self._by_name = f"the file's name says '{file.path.stem[:SHOWN]}'"
         self._attributes = _attributes_of(file)
+        self._together = [
+            (position, column.attribute)
+            for position, column in enumerate(file.columns)
+            if column.attribute in HELD_TOGETHER
+        ]
         self._zones = _Checked(at("timezone"), zone_named, "unknown time zone")
         self._languages = _Checked(at("language"), _language, "no language tag")
         self._bad_tags = Oddities("no tag", "left out there")
@@ -185,6 +192,8 @@ class RowReader:
             for position, name in self._attributes
             if (value := cells[position])
         ]
+        if self._together:
+            attributes = self._with_together(attributes, cells)
         stays, words = self._away, self._by_name if self._away is not None else None
         if self._statuses.columns:
             verdict = self._statuses.of(cells)
@@ -204,6 +213,19 @@ class RowReader:
             words,
             self._tags if self._tag_column is None else self._all_tags(cells[self._tag_column]),
         )
+
+    def _with_together(self, attributes: list[str], cells: list[str]) -> list[str]:
+        """Add what a cell holds as one object of JSON; columns of their own win."""
+        taken = {name for position, name in self._attributes if cells[position]}
+        for position, title in self._together:
+            cell = cells[position]
+            held = {title: cell} if (found := _object_in(cell)) is None else found
+            for key, value in held.items():
+                name, text = encode_basestring_ascii(field_name(key)), cell_of(value)
+                if name not in {'""', *taken} and text and not UNFIT.search(text):
+                    taken.add(name)
+                    attributes.append(f"{name}: {encode_basestring_ascii(text)}")
+        return attributes
 
     def _full_name(self, cells: list[str]) -> str | None:
         name = "" if self._name is None else cells[self._name]
@@ -235,8 +257,20 @@ def _attributes_of(file: CsvFile) -> list[tuple[int, str]]:
     return [
         (position, encode_basestring_ascii(column.attribute or column.field or ""))
         for position, column in enumerate(file.columns)
-        if column.attribute is not None or column.field in ("first_name", "last_name")
+        if (column.attribute is not None and column.attribute not in HELD_TOGETHER)
+        or column.field in ("first_name", "last_name")
     ]
+
+
+def _object_in(cell: str) -> dict[str, object] | None:
+    """Return the object that a cell holds as JSON; None where it holds something else."""
+    if not cell.startswith("{"):
+        return None
+    try:
+        found = json.loads(cell)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def _language(text: str) -> str | None:

@@ -13,14 +13,21 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
 
-from newsletter.audience.csv_columns import ColumnRules, name_columns
+from newsletter.audience.csv_columns import (
+    ATTRIBUTE_PREFIX,
+    HELD_TOGETHER,
+    ColumnRules,
+    name_columns,
+)
 from newsletter.audience.csv_reading import LONGEST_CELL, CsvFile, RawRow
+from newsletter.audience.headings import plain_words
 from newsletter.errors import ImportRefused, Place
 
 LARGEST_DOCUMENT = 64 * 1024 * 1024
 """Bytes of a file that is not one object a line: it is held in memory."""
 _LONGEST_LINE = 1_000_000
-_UNFIT = re.compile(r"[\x00\ud800-\udfff]")
+UNFIT = re.compile(r"[\x00\ud800-\udfff]")
+"""What no database takes."""
 _SPACE = re.compile(r"\s*")
 _MARK = b"\xef\xbb\xbf"
 
@@ -71,7 +78,7 @@ def _rows(
             if len(cell) > LONGEST_CELL:
                 code = "long-cell"
                 problem = f"the cell of '{title}' has more than {LONGEST_CELL:,} characters"
-            elif _UNFIT.search(cell):
+            elif UNFIT.search(cell):
                 code, problem = "binary", f"the cell of '{title}' holds binary data"
         yield RawRow(number, cells, code, problem)
 
@@ -85,7 +92,7 @@ def _entries(
     counted, inside = 0, False
     for line, document in _documents(path, progress, digest):
         records = _records(document, rules)
-        inside = inside or records is not document
+        inside = inside or isinstance(records, list)
         for record in records if isinstance(records, list) else [records]:
             counted += 1
             # The line where each line is one object, else the place among all objects.
@@ -191,13 +198,15 @@ def _flat(path: Path, number: int, record: Any) -> Entry:
     cells: dict[str, str] = {}
     for key, value in record.items():
         if isinstance(value, dict):
-            cells.update({f"{key}.{inner}": _cell(v) for inner, v in value.items()})
+            before = ATTRIBUTE_PREFIX if plain_words(key) in HELD_TOGETHER else f"{key}."
+            cells.update({f"{before}{inner}": cell_of(v) for inner, v in value.items()})
         else:
-            cells[key] = _cell(value)
+            cells[key] = cell_of(value)
     return cells
 
 
-def _cell(value: Any) -> str:
+def cell_of(value: Any) -> str:
+    """Return a value of JSON as the cell of a table."""
     match value:
         case None:
             return ""

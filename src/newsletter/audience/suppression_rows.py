@@ -141,7 +141,7 @@ class SuppressionReader:
 
     def _judge(self, cells: Sequence[str]) -> _Judged:
         text, spoken = self._cell(cells, "reply"), self._spoken(cells)
-        reason = self._cell(cells, "reason")
+        reason = self._cell(cells, "reason") or self._cell(cells, "type")
         if reason and plain_words(reason) not in WORDS:
             text = f"{reason} {text}".strip()
         verdict = self._statuses.of([unprotected(cell.strip()) for cell in cells])
