@@ -160,6 +160,8 @@ class Verdict:
     title: str = ""
     cell: str = ""
     """The column and the cell that decided."""
+    aways: frozenset[Away] = frozenset()
+    """All that columns say of why they stay away."""
 
 
 NOTHING_SAID = Verdict(Outcome.NOTHING)
@@ -186,9 +188,12 @@ class StatusReader:
 
     def _judge(self, told: Sequence[str]) -> Verdict:
         strictest, decided, comes = Saying(Outcome.NOTHING), -1, False
+        aways = set()
         for number, cell in enumerate(told):
             saying = says(self.columns[number][2], cell)
             comes = comes or saying.outcome is Outcome.COMES
+            if saying.outcome is Outcome.STAYS:
+                aways.add(saying.away)
             if saying.outcome.value > strictest.outcome.value:
                 strictest, decided = saying, number
         outcome = strictest.outcome
@@ -198,7 +203,7 @@ class StatusReader:
         if outcome is not Outcome.STAYS:
             return Verdict(Outcome.UNKNOWN, Away.UNKNOWN, _not_known(title, cell), title, cell)
         words = f"column '{title}' says '{cell}'" if cell else f"column '{title}' is empty"
-        return Verdict(outcome, strictest.away, words, title, cell)
+        return Verdict(outcome, strictest.away, words, title, cell, frozenset(aways))
 
 
 def shown(cell: str) -> str:

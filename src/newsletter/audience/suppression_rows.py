@@ -147,8 +147,7 @@ class SuppressionReader:
         verdict = self._statuses.of([unprotected(cell.strip()) for cell in cells])
         if verdict.outcome is Outcome.COMES and not spoken and not text:
             raise _LeftOut("mailable", "not suppressed: the file says that they may be mailed")
-        if verdict.away is not None and OF_STATUS[verdict.away] is not Meaning.NOTHING:
-            spoken.add(OF_STATUS[verdict.away])
+        spoken |= {OF_STATUS[away] for away in verdict.aways}
         said = next((meaning for meaning in STRENGTH if meaning in spoken), None)
         if self._by_name is Meaning.PASSING and said in (None, *_OF_BOUNCES[:1], Meaning.MANUAL):
             said = Meaning.PASSING

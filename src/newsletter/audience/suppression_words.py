@@ -123,7 +123,6 @@ OF_STATUS: Mapping[Away, Meaning] = {
     Away.BLOCKED: _M.MANUAL,
     Away.REMOVED: _M.MANUAL,
     Away.INACTIVE: _M.MANUAL,
-    Away.UNKNOWN: _M.NOTHING,
 }
 """What follows from a status column, as files of subscribers have them."""
 
