@@ -13,7 +13,12 @@ from pathlib import Path
 from newsletter.audience.eligibility import field_name
 from newsletter.audience.headings import plain_words
 from newsletter.audience.spreadsheets import unprotected
-from newsletter.audience.status_columns import ANY_STATUS, UNSURE, may_be_status, status_column
+from newsletter.audience.status_columns import (
+    ANY_STATUS,
+    may_be_status,
+    status_column,
+    unsure_column,
+)
 from newsletter.audience.status_words import Kind, StatusColumn
 from newsletter.errors import ImportRefused, Place
 
@@ -209,8 +214,9 @@ def _column(title: str, field: str | None, rules: ColumnRules) -> Column:
         return Column(title, None, attribute)
     if (status := rules.status_of(title)) is not None:
         return Column(title, None, attribute if status.kind is Kind.PERHAPS else None, status)
-    unsure = may_be_status(title)
-    return Column(title, None, attribute, UNSURE if unsure else None, unsure)
+    if may_be_status(title):
+        return Column(title, None, attribute, unsure_column(title), unsure=True)
+    return Column(title, None, attribute)
 
 
 def _apply_mapping(

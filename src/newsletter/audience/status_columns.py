@@ -32,7 +32,16 @@ ANY_STATUS = StatusColumn((), Kind.YES, Away.UNSUBSCRIBED)
 _FILLERS = frozenset(
     {"is", "has", "have", "was", "did", "the", "this", "of", "from", "to", "for", "all", "our"}
     | {"email", "emails", "e", "mail", "mails", "user", "users", "subscriber", "subscribers"}
-    | {"contact", "member", "account", "address", "newsletter", "newsletters", "marketing"}
+    | {
+        "contact",
+        "member",
+        "mailing",
+        "account",
+        "address",
+        "newsletter",
+        "newsletters",
+        "marketing",
+    }
     | {"subscription", "list", "any", "by", "via", "currently"}
 )
 _SUSPECT = re.compile(
@@ -40,8 +49,9 @@ _SUSPECT = re.compile(
     r"|\bspam\b|\bstatus\b|consent|permission|undeliver|\bdo not\b|\bdnc\b|inactiv|deactiv"
     r"|disabled|blocked|banned"
 )
+_POSITIVE = re.compile(r"consent|permission|\bopt(ed)? ?in|(?<!un)subscri(?!.*\b(off|end))|status")
 _OF_OTHER_THINGS = re.compile(
-    r"\b(ip|source|count|number|ids?|uuid|urls?|links?|page|form|method|plan|price|tier|rate|name"
+    r"\b(ip|source|count|score|number|ids?|uuid|urls?|links?|page|form|method|plan|price|tier|rate|name"
     r"|sms|phone|whatsapp|push|fax|order|payment|billing|job|marital|shipping|delivery)\b"
     r"|^(date )?(subscri\w*|opt(ed)? ?in|confirm\w*)( (at|date|time|on|timestamp|day))?$"
 )
@@ -92,8 +102,13 @@ def may_be_status(heading: str) -> bool:
     return _SUSPECT.search(words) is not None
 
 
-UNSURE = StatusColumn((), Kind.PERHAPS, Away.UNKNOWN)
-"""A column of which only `may_be_status` speaks."""
+def unsure_column(heading: str) -> StatusColumn:
+    """Return how a column is read of which only `may_be_status` speaks: a plain no counts."""
+    positive = _POSITIVE.search(plain_words(heading)) is not None
+    against = NO if positive else YES
+    return StatusColumn(
+        (), Kind.PERHAPS, Away.UNKNOWN, words=dict.fromkeys(sorted(against), Away.UNSUBSCRIBED)
+    )
 
 
 def says(column: StatusColumn, cell: str) -> Saying:

@@ -206,6 +206,12 @@ COLUMNS: tuple[StatusColumn, ...] = (
         "phpList, AcyMailing",
     ),
     StatusColumn(
+        ("valid", "email valid", "deliverable", "reachable"),
+        Kind.YES,
+        Away.BOUNCED,
+        "programs that verify addresses",
+    ),
+    StatusColumn(
         ("enabled", "email enabled", "active", "activated", "is active"),
         Kind.YES,
         Away.INACTIVE,

@@ -14,6 +14,7 @@ from newsletter.audience.status_columns import (
     may_be_status,
     says,
     status_column,
+    unsure_column,
 )
 from newsletter.audience.status_words import COLUMNS, MAY_BE_MAILED, Away, by_heading
 
@@ -96,10 +97,30 @@ def test_what_sounds_like_it_and_says_nothing_is_left_alone(heading: str) -> Non
     assert not may_be_status(heading)
 
 
-@pytest.mark.parametrize("heading", ["Opt-out reason code 7", "spam score", "mail consent B"])
+@pytest.mark.parametrize("heading", ["Opt-out reason code 7", "gdpr consent", "mail consent B"])
 def test_what_only_sounds_like_it_is_pointed_at(heading: str) -> None:
     assert status_column(heading) is None
     assert may_be_status(heading)
+
+
+@pytest.mark.parametrize(
+    ("heading", "stays", "comes"),
+    [
+        ("gdpr consent", "no", "yes"),
+        ("opt-in for partners", "0", "1"),
+        ("blacklisted by us", "yes", "no"),
+        ("bounced at trial", "true", ""),
+        ("bounced at trial", "unsubscribed", "Cork"),
+    ],
+)
+def test_a_plain_no_keeps_away_also_where_the_column_is_not_known(
+    heading: str, stays: str, comes: str
+) -> None:
+    column = unsure_column(heading)
+
+    assert may_be_status(heading)
+    assert says(column, stays).outcome is Outcome.STAYS
+    assert says(column, comes).outcome in COMES
 
 
 def test_a_mapped_column_may_hold_words_or_yes_and_no() -> None:
