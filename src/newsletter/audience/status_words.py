@@ -119,11 +119,19 @@ EMPTY = frozenset(
 """Cells that hold nothing, in small letters."""
 
 
+CIRCUMSTANCES = (
+    *("at", "date", "time", "on", "timestamp", "reason", "reason other", "campaign id"),
+    *("campaign title", "updated at"),
+)
+"""How columns about something that happened end."""
+
+
 @dataclass(frozen=True, slots=True)
 class StatusColumn:
     """Columns that say the same: their headings, how cells are read, what a `no` (or yes) means.
 
-    `words`: what this column alone calls so: None lets in. `systems`: who writes it.
+    `words`: what this column alone calls so: None lets in. `systems`: who writes it. `stems`: what
+    happened; headings are these with each of `CIRCUMSTANCES` behind, or `date` or `last` before.
     """
 
     headings: tuple[str, ...]
@@ -131,16 +139,7 @@ class StatusColumn:
     away: Away
     systems: str = ""
     words: Mapping[str, Away | None] = field(default_factory=dict)
-
-
-def _events(*stems: str) -> tuple[str, ...]:
-    """Return how the moment and the circumstances of something are called."""
-    after = (
-        *("at", "date", "time", "on", "timestamp", "reason", "reason other", "campaign id"),
-        *("campaign title", "updated at"),
-    )
-    found = [f"{stem} {word}" for stem in stems for word in after]
-    return (*found, *(f"date {stem}" for stem in stems), *(f"last {stem}" for stem in stems))
+    stems: tuple[str, ...] = ()
 
 
 # They pay, paid or will; all of them get the newsletter still.
@@ -287,33 +286,39 @@ COLUMNS: tuple[StatusColumn, ...] = (
         "Substack (email_disabled), phpList, CiviCRM (on_hold), CleverReach",
     ),
     StatusColumn(
-        _events("unsub", "unsubscribe", "unsubscribed", "unsubscription", "opt out", "optout")
-        + _events("opted out"),
+        (),
         Kind.WHEN,
         Away.UNSUBSCRIBED,
         "Mailchimp (UNSUB_TIME …), beehiiv, Buttondown, MailUp",
+        stems=(
+            *("unsub", "unsubscribe", "unsubscribed", "unsubscription", "opt out", "optout"),
+            "opted out",
+        ),
     ),
     StatusColumn(
-        _events("clean", "cleaned", "bounced", "hard bounced"),
+        (),
         Kind.WHEN,
         Away.BOUNCED,
         "Mailchimp (CLEAN_TIME …)",
+        stems=("clean", "cleaned", "bounced", "hard bounced"),
     ),
     StatusColumn(
-        _events("complained", "complaint", "spam complaint", "spam"), Kind.WHEN, Away.COMPLAINED
+        (), Kind.WHEN, Away.COMPLAINED, stems=("complained", "complaint", "spam complaint", "spam")
     ),
     StatusColumn(
-        _events("blocked", "blocklisted", "blacklisted", "suppressed", "banned"),
+        (),
         Kind.WHEN,
         Away.BLOCKED,
         "Brevo (blockedAt)",
+        stems=("blocked", "blocklisted", "blacklisted", "suppressed", "banned"),
     ),
-    StatusColumn(_events("deleted", "removed", "erased"), Kind.WHEN, Away.REMOVED, "Ghost"),
+    StatusColumn((), Kind.WHEN, Away.REMOVED, "Ghost", stems=("deleted", "removed", "erased")),
     StatusColumn(
-        _events("deactivated", "disabled", "archived", "suspended"),
+        (),
         Kind.WHEN,
         Away.INACTIVE,
         "CleverReach",
+        stems=("deactivated", "disabled", "archived", "suspended"),
     ),
 )
 
@@ -354,6 +359,13 @@ def away_by_name(words: str) -> Away | None:
     return None
 
 
+def headings_of(column: StatusColumn) -> tuple[str, ...]:
+    """Return every heading of a column."""
+    happened = [f"{stem} {word}" for stem in column.stems for word in CIRCUMSTANCES]
+    before = [f"{word} {stem}" for stem in column.stems for word in ("date", "last")]
+    return (*column.headings, *happened, *before)
+
+
 def by_heading(columns: Iterable[StatusColumn]) -> dict[str, StatusColumn]:
     """Return the columns by each of their headings."""
-    return {heading: column for column in columns for heading in column.headings}
+    return {heading: column for column in columns for heading in headings_of(column)}

@@ -16,7 +16,7 @@ from newsletter.audience.status_columns import (
     status_column,
     unsure_column,
 )
-from newsletter.audience.status_words import COLUMNS, MAY_BE_MAILED, Away, by_heading
+from newsletter.audience.status_words import COLUMNS, MAY_BE_MAILED, Away, by_heading, headings_of
 
 COMES = {Outcome.COMES, Outcome.NOTHING}
 
@@ -158,7 +158,7 @@ def test_a_message_shows_no_address() -> None:
 
 
 def test_no_heading_stands_twice_in_the_table() -> None:
-    headings = [heading for column in COLUMNS for heading in column.headings]
+    headings = [heading for column in COLUMNS for heading in headings_of(column)]
 
     assert sorted(headings) == sorted(by_heading(COLUMNS))
 
