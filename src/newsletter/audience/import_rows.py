@@ -146,8 +146,8 @@ class RowReader:
         self._languages = _Checked(at("language"), _language, "no language tag")
         self._bad_tags = Oddities("no tag", "left out there")
         self._unknown = Oddities(
-            "unknown word of column",
-            "not added: write 'active' there if they may be mailed, or name the column "
+            "not known whether they may be mailed:",
+            "not added: correct the column, or name it "
             f"'{ATTRIBUTE_PREFIX}…' if it is about something else",
         )
         self._long_names = 0
@@ -200,7 +200,7 @@ class RowReader:
             if verdict.away is not None:
                 stays, words = verdict.away, verdict.words
                 if verdict.outcome is Outcome.UNKNOWN:
-                    self._unknown.add(f"{verdict.title}' '{verdict.cell}")
+                    self._unknown.add(f"{verdict.title}: {verdict.cell or 'empty'}")
         return Person(
             row,
             key,

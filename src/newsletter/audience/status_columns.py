@@ -105,10 +105,8 @@ def may_be_status(heading: str) -> bool:
 def unsure_column(heading: str) -> StatusColumn:
     """Return how a column is read of which only `may_be_status` speaks: a plain no counts."""
     positive = _POSITIVE.search(plain_words(heading)) is not None
-    against = NO if positive else YES
-    return StatusColumn(
-        (), Kind.PERHAPS, Away.UNKNOWN, words=dict.fromkeys(sorted(against), Away.UNSUBSCRIBED)
-    )
+    against, away = (NO, Away.UNSUBSCRIBED) if positive else (YES, Away.BLOCKED)
+    return StatusColumn((), Kind.PERHAPS, away, words=dict.fromkeys(sorted(against), away))
 
 
 def says(column: StatusColumn, cell: str) -> Saying:
@@ -179,9 +177,6 @@ class Verdict:
     """All that columns say of why they stay away."""
 
 
-NOTHING_SAID = Verdict(Outcome.NOTHING)
-
-
 class StatusReader:
     """Reads the columns of one file that say whether somebody may be mailed; the strictest counts.
 
@@ -216,7 +211,8 @@ class StatusReader:
             return Verdict(Outcome.COMES if comes else Outcome.NOTHING)
         title, cell = self.columns[decided][1], shown(told[decided])
         if outcome is not Outcome.STAYS:
-            return Verdict(Outcome.UNKNOWN, Away.UNKNOWN, _not_known(title, cell), title, cell)
+            words = _not_known(title, cell, self.columns[decided][2].kind)
+            return Verdict(Outcome.UNKNOWN, Away.UNKNOWN, words, title, cell)
         words = f"column '{title}' says '{cell}'" if cell else f"column '{title}' is empty"
         return Verdict(outcome, strictest.away, words, title, cell, frozenset(aways))
 
@@ -227,6 +223,7 @@ def shown(cell: str) -> str:
     return "…" if "@" in short else short
 
 
-def _not_known(title: str, cell: str) -> str:
+def _not_known(title: str, cell: str, kind: Kind) -> str:
     told = f"says '{cell}', which is not known" if cell else "is empty"
-    return f"column '{title}' {told}: write 'active' or 'unsubscribed' there"
+    right = "'active' or 'unsubscribed'" if kind is Kind.WORDS else "'yes' or 'no'"
+    return f"column '{title}' {told}: write {right} there"

@@ -170,6 +170,13 @@ COLUMNS: tuple[StatusColumn, ...] = (
             "pending confirmation": Away.UNCONFIRMED,
         },
     ),
+    StatusColumn(
+        ("marketing contact status",),
+        Kind.WORDS,
+        Away.UNKNOWN,
+        "HubSpot",
+        {"marketing contact": None, "non marketing contact": Away.UNSUBSCRIBED},
+    ),
     StatusColumn(("type",), Kind.PERHAPS, Away.UNKNOWN, "Buttondown"),
     StatusColumn(("state",), Kind.PERHAPS, Away.UNKNOWN, "Kit, Drip"),
     StatusColumn(
@@ -249,7 +256,7 @@ COLUMNS: tuple[StatusColumn, ...] = (
         (
             *("bounced", "email bounced", "hard bounced", "hard bounce", "hard bounces"),
             *("cleaned", "undeliverable", "unreachable", "invalid", "email invalid", "bad email"),
-            *("hard bounce reason", "email hard bounce reason", "dropped"),
+            "dropped",
         ),
         Kind.NO,
         Away.BOUNCED,
@@ -300,7 +307,7 @@ COLUMNS: tuple[StatusColumn, ...] = (
         Kind.WHEN,
         Away.BOUNCED,
         "Mailchimp (CLEAN_TIME …)",
-        stems=("clean", "cleaned", "bounced", "hard bounced"),
+        stems=("clean", "cleaned", "bounced", "hard bounced", "hard bounce"),
     ),
     StatusColumn(
         (), Kind.WHEN, Away.COMPLAINED, stems=("complained", "complaint", "spam complaint", "spam")

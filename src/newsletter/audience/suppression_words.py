@@ -150,6 +150,8 @@ def _field_of_cell(cell: str) -> str | None:
         return "email"
     if plain_words(cell) in WORDS:
         return "reason"
+    if re.match(r"[245]\d\d[ -]", cell):
+        return "reply"
     return "at" if instants_in(cell) else None
 
 

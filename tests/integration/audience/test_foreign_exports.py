@@ -150,6 +150,19 @@ EXPORTS = {
         "out1@example.org,Bo,NEVER_SUBSCRIBED,[]\n"
         "out2@example.org,Cy,SUBSCRIBED,HARD_BOUNCE\n"
     ),
+    "hubspot": (
+        "Record ID,Email,Unsubscribed from all email,Email hard bounce reason,"
+        "Marketing contact status\n"
+        "1,in1@example.org,,,Marketing contact\n2,out1@example.org,true,,Marketing contact\n"
+        "3,out2@example.org,,Unknown user,Marketing contact\n"
+        "4,out3@example.org,,,Non-marketing contact\n"
+    ),
+    "sendy": (
+        "Name,Email,Last activity,Unsubscribed,Bounced,Soft bounced,Complaint,Confirmed\n"
+        "Ida,in1@example.org,x,0,0,0,0,1\nBo,out1@example.org,x,1,0,0,0,1\n"
+        "Cy,out2@example.org,x,0,1,0,0,1\nDi,out3@example.org,x,0,0,0,1,1\n"
+        "Ed,out4@example.org,x,0,0,0,0,0\n"
+    ),
     "civicrm": (
         "Email,Do Not Email,No Bulk Emails (User Opt Out),On Hold\n"
         "in1@example.org,,,\nout1@example.org,1,,\nout2@example.org,,1,\nout3@example.org,,,1\n"

@@ -248,6 +248,11 @@ FILES: dict[str, tuple[str, str, dict[str, str]]] = {
         "p4@example.org,unsub,,2024-05-17 10:00:00.5,x,,x,\n",
         {"p1": _HARD, "p3": _COMPLAINT, "p4": _MANUAL},
     ),
+    "a list of answers": (
+        "list.csv",
+        "p1@example.org;550 5.1.1 unknown user\np2@example.org;421 4.7.0 try later\n",
+        {"p1": _HARD},
+    ),
     "a plain list": (
         "stop.txt",
         "p1@example.org\np2@example.org\n",

@@ -34,7 +34,7 @@ def test_a_word_that_is_not_known_is_told_with_file_row_word_and_what_to_do(desk
     ) in told
     assert "people.csv:row 4: not added: column 'status' says 'Cleaned'" in told
     assert told.index("refused") < told.index("bounced  ") < told.index("not known  ")
-    assert "gold' in 1 rows; not added: write 'active' there" in told
+    assert "may be mailed: 'status: gold' in 1 rows; not added: correct the column" in told
     assert desk.json("lists", "show", "daily")["active"] == 1
 
 
