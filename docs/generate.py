@@ -14,6 +14,18 @@ from pathlib import Path
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
+from newsletter.audience.status_words import (
+    CIRCUMSTANCES,
+    KEEPS_AWAY,
+    MAY_BE_MAILED,
+    SAYS_NOTHING,
+    Away,
+    Kind,
+)
+from newsletter.audience.status_words import COLUMNS as STATUS_COLUMNS
+from newsletter.audience.status_words import HARMLESS as HARMLESS_COLUMNS
+from newsletter.audience.suppression_words import SUPPRESSION_COLUMNS, Meaning
+from newsletter.audience.suppression_words import WORDS as SUPPRESSION_WORDS
 from newsletter.delivery.outside.kinds import DNS_KINDS, LINK_KINDS, SPAM_KINDS
 from newsletter.delivery.states import (
     CAMPAIGN_MOVES,
@@ -253,7 +265,128 @@ def _clients(updated: str) -> list[str]:
     return lines
 
 
+_IMPORTING = """\
+# Importing
+
+Lists come from other programs with people who left them. An import lets in only whom the file is
+known to let in; the tables below are all that is known. The format of files (encodings, delimiters,
+fields, formulas) is described in [subscribers/README.md](../subscribers/README.md).
+
+```bash
+newsletter subscribers import FILE --list NAME --consent "how they agreed" --dry-run
+newsletter suppressions import FILE --dry-run
+```
+
+Both read CSV, and JSON as interfaces answer it: a list of objects, a document with such a list in
+it, or one object a line. `--dry-run` says what became of each column and writes nothing.
+
+## Who comes, and who stays away
+
+- Several columns may say it: the strictest counts. The same holds for several rows of one address.
+- A word that is not in the tables, or an empty cell where a column must say something, keeps the
+  person away. The command names the file, the row, the column and the word. Write `active` where
+  it is right.
+- A column that is about something else gets a heading that says so: `attributes.status`.
+- A column that has another name: `--map status="What it says"`. It may hold words, or yes and no.
+- A heading that only sounds like it is pointed at, and kept as an attribute. A plain "no" in it
+  (`gdpr consent`: no) and the words that keep away keep away there too.
+- Who left this list or is suppressed here never comes back by a file. Who is active here stays so
+  when the file says otherwise; that is told, with the rows.
+- A file named `unsubscribed…`, `cleaned…`, `nonsubscribed…`, `bounces…`, `suppression…` or the
+  like, as Mailchimp names the parts of its export, lets nobody in. Give it to
+  `newsletter suppressions import`.
+- The report counts by reason (`kept_away` with `--json`); `--refusals FILE` writes each row.
+
+An export of this program has `status`, `suppressed` (why) and `bounced` (`hard`, `soft`), so that
+other programs can keep these people away, and this one does.
+"""
+
+_SUPPRESSIONS = """\
+# Files of suppressions
+
+`newsletter suppressions import` reads what SendGrid, Mailgun, Postmark, Amazon SES, SparkPost,
+Mailjet, Brevo and Mandrill write, as CSV and as JSON, and plain lists of addresses.
+
+- A file of suppressions keeps away: a reason that nobody knows suppresses as `manual`, with its
+  words as the note; a date that cannot be read is now. Both are told.
+- A server's answer (`550 5.1.1 …`) is judged by the table of bounce classes, with your own
+  `[[feedback.rules]]`. Is the address gone, it is a `hard_bounce`; is that not said, `manual` with
+  the answer as the note. Addresses are taken out of notes.
+- What passes suppresses nobody: soft bounces, answers such as `452 4.2.2`, and SendGrid's blocks,
+  which are about one message. They are told row by row. `--reason manual` keeps them away too.
+  In a file that is named for bounces the provider has given the address up: there such an answer
+  suppresses as `manual`.
+- Rows that say of themselves that they are none (`non_transactional: false`,
+  `IsExcludedFromCampaigns: false`, `status: active`) are left out and counted.
+- `--reason REASON` is the reason of rows that name none.
+- Of several rows of one address the gravest counts. What is suppressed already keeps its reason
+  and date.
+- A file named for a whitelist or allowlist is refused.
+
+Dates: ISO, `Tue, 07 May 2024 10:00:00 UTC`, seconds or milliseconds since 1970, `7.5.2024`,
+`May 7, 2024 10:00 AM`. Of `07/05/2024` the later reading counts that is not to come, and that is
+told.
+"""
+
+
+def importing_page() -> str:
+    """Return docs/importing.md: what columns and words of other programs mean."""
+    lines = [_IMPORTING, "## Columns", "", "Signs, spaces and capitals do not matter, nor do words"]
+    lines += ["such as `email`, `is` or `subscriber`: `EMAIL_BLOCKLISTED` is `blocklisted`.", ""]
+    lines += ["| columns | cells | keeps away as | written by |", "| --- | --- | --- | --- |"]
+    for column in STATUS_COLUMNS:
+        headings = ", ".join(f"`{heading}`" for heading in column.headings)
+        headings += ", ".join(f"`{stem} …`" for stem in column.stems)
+        away = "the word's meaning" if column.away is Away.UNKNOWN else column.away.value
+        lines.append(f"| {headings} | {_CELLS[column.kind]} | {away} | {column.systems} |")
+    ends = ", ".join(f"`{word}`" for word in CIRCUMSTANCES)
+    lines += [
+        "",
+        f"… is one of {ends}; `date` and `last` may stand before it instead.",
+        "",
+        "Say nothing, though they sound like it:",
+        "",
+        "| column | why |",
+        "| --- | --- |",
+    ]
+    lines += [f"| `{heading}` | {why} |" for heading, why in HARMLESS_COLUMNS.items()]
+    lines += ["", "## Words", "", "| word | means | written by |", "| --- | --- | --- |"]
+    lines += [f"| `{word}` | may be mailed | {who} |" for word, who in MAY_BE_MAILED.items()]
+    lines += [f"| `{w}` | another column must say it | {who} |" for w, who in SAYS_NOTHING.items()]
+    for away in dict.fromkeys(KEEPS_AWAY.values()):
+        words = ", ".join(f"`{word}`" for word, why in KEEPS_AWAY.items() if why is away)
+        lines.append(f"| {words} | kept away: {away.value} | |")
+    own = ", ".join(f"`{w}`" for c in STATUS_COLUMNS for w, why in c.words.items() if why is None)
+    lines += ["", f"In the columns of their programs alone these may be mailed: {own}.", ""]
+    lines += [_SUPPRESSIONS, "| field | columns |", "| --- | --- |"]
+    for name, aliases in SUPPRESSION_COLUMNS.aliases.items():
+        if aliases:
+            lines.append(f"| {name} | {', '.join(f'`{alias}`' for alias in aliases)} |")
+    lines += ["", "The columns of status above are read too.", "", "| words | become |"]
+    lines += ["| --- | --- |"]
+    for meaning in dict.fromkeys(SUPPRESSION_WORDS.values()):
+        words = ", ".join(f"`{word}`" for word, why in SUPPRESSION_WORDS.items() if why is meaning)
+        lines.append(f"| {words} | {_MEANINGS.get(meaning, f'`{meaning.value}`')} |")
+    return "\n".join(lines) + "\n"
+
+
+_CELLS = {
+    Kind.WORDS: "a word of the table below",
+    Kind.YES: "yes or a date: may be mailed; empty: not known",
+    Kind.NO: "yes, a date or a number: kept away; empty: says nothing",
+    Kind.WHEN: "anything: kept away; empty: says nothing",
+    Kind.SINCE: "a date: may be mailed; empty: kept away",
+    Kind.PERHAPS: "only words that keep away count; also an attribute",
+}
+_MEANINGS = {
+    Meaning.BOUNCE: "`hard_bounce`, unless a server's answer says otherwise",
+    Meaning.PASSING: "left out",
+    Meaning.NOTHING: "no reason",
+}
+
+
 PAGES = {
+    "importing.md": importing_page,
     "settings.md": settings_page,
     "states.md": states_page,
     "cli.md": cli_page,

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
+from functools import lru_cache
 from typing import Protocol
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, reset_tzpath
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones, reset_tzpath
 
 from newsletter.errors import ConfigurationError
 
@@ -28,6 +29,20 @@ def is_zone(name: str) -> bool:
     except (ZoneInfoNotFoundError, ValueError, OSError):
         return False
     return True
+
+
+def zone_named(text: str) -> str | None:
+    """Return the IANA zone that a text names in any case: `europe/zurich`, `America/New York`.
+
+    None for what is no zone.
+    """
+    name = text.strip().replace(" ", "_")
+    return _zones_in_any_case().get(name.lower()) or (name if is_zone(name) else None)
+
+
+@lru_cache(maxsize=1)
+def _zones_in_any_case() -> dict[str, str]:
+    return {name.lower(): name for name in available_timezones()}
 
 
 def zone_of(name: str) -> ZoneInfo:

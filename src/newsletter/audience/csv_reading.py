@@ -13,8 +13,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from newsletter.audience.csv_columns import Column, ColumnRules, name_columns
+from newsletter.audience.csv_columns import (
+    Column,
+    ColumnRules,
+    guess_columns,
+    name_columns,
+)
 from newsletter.audience.csv_encodings import BLOCK, LONGEST_LINE, find_encoding, find_line_end
+from newsletter.audience.status_words import StatusColumn
 from newsletter.errors import ImportRefused, Place
 
 LONGEST_CELL = 10_000
@@ -46,6 +52,14 @@ class CsvFile:
     def positions(self, name: str) -> list[int]:
         """Return the columns of a field: one where the file must have it."""
         return [at for at, column in enumerate(self.columns) if column.field == name]
+
+    def statuses(self) -> list[tuple[int, str, StatusColumn]]:
+        """Return the columns that say who may be mailed: where, their titles, what they are."""
+        return [
+            (at, column.title, column.status)
+            for at, column in enumerate(self.columns)
+            if column.status is not None
+        ]
 
 
 class RawRow(NamedTuple):
@@ -87,7 +101,8 @@ def open_rows(
         while not any(header):
             first = lines.number + 1
             header = next(reader)
-        columns = name_columns(path, first, header, rules, mapping or {})
+        guessed = None if mapping else guess_columns(header, rules)
+        columns = guessed or name_columns(path, first, header, rules, mapping or {})
     except csv.Error as error:
         stream.close()
         raise _no_csv(path, 1, error) from None
@@ -98,12 +113,18 @@ def open_rows(
         stream.close()
         raise
     file = CsvFile(path, encoding, delimiter, columns, warnings)
-    return file, _rows(file, lines, reader)
+    if guessed is not None:
+        warnings.append("the file has no headings; the columns were told by their cells")
+    return file, _rows(file, lines, reader, RawRow(first, header) if guessed else None)
 
 
-def _rows(file: CsvFile, lines: _Lines, reader: Iterator[list[str]]) -> Iterator[RawRow]:
+def _rows(
+    file: CsvFile, lines: _Lines, reader: Iterator[list[str]], first: RawRow | None
+) -> Iterator[RawRow]:
     width = len(file.columns)
     try:
+        if first is not None:
+            yield first
         while True:
             start = lines.number + 1
             lines.taken = 0
@@ -227,10 +248,12 @@ def _find_delimiter(
 
     def merit(sign: str) -> tuple[bool, int, int]:
         try:
-            titles = [title.strip().lower() for title in next(csv.reader([first], delimiter=sign))]
+            titles = [title.strip() for title in next(csv.reader([first], delimiter=sign))]
         except (csv.Error, StopIteration):
             titles = []
-        named = any(rules.field_of(title) in rules.needed or title in wanted for title in titles)
+        named = any(
+            rules.field_of(title) in rules.needed or title.lower() in wanted for title in titles
+        )
         return named, len(titles), -_DELIMITERS.index(sign)
 
     return max(_DELIMITERS, key=merit), False

@@ -13,10 +13,16 @@ from json.encoder import encode_basestring_ascii
 from typing import NamedTuple
 
 from newsletter.audience.address import DISPOSABLE, ROLES, AddressRefused, parse_address
+from newsletter.audience.csv_columns import ATTRIBUTE_PREFIX, HELD_TOGETHER
 from newsletter.audience.csv_reading import CsvFile, RawRow
+from newsletter.audience.eligibility import field_name
+from newsletter.audience.headings import plain_words
+from newsletter.audience.json_reading import UNFIT, cell_of
 from newsletter.audience.spreadsheets import unprotected
-from newsletter.audience.tags import split_tags
-from newsletter.clock import is_zone
+from newsletter.audience.status_columns import SHOWN, Outcome, StatusReader
+from newsletter.audience.status_words import away_by_name
+from newsletter.audience.tags import tag_name, tag_words
+from newsletter.clock import zone_named
 from newsletter.errors import AudienceError
 from newsletter.logs import mask_address
 
@@ -26,13 +32,6 @@ SAMPLES = 3
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 _KEPT = 100
 """Different odd values remembered of a kind, and valid ones: a bound for hostile files."""
-
-# What other programs write into a column `status`.
-_STAYS = frozenset(
-    {"unsubscribed", "pending", "paused", "cleaned", "bounced", "inactive", "unconfirmed"}
-    | {"archived", "complained", "suppressed", "blocked", "disabled", "non-subscribed", "opted out"}
-)
-_COMES = frozenset({"", "active", "subscribed", "confirmed", "enabled"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +58,8 @@ class Refusal:
 class Person(NamedTuple):
     """What a row says of somebody, ready to be stored; None where it says nothing.
 
-    `attributes` is JSON text. `stays` is the status that keeps a new person away.
+    `attributes` is JSON text. `stays` is why the file itself keeps a new person away, `says` the
+    words of it.
     """
 
     row: int
@@ -70,6 +70,7 @@ class Person(NamedTuple):
     language: str | None
     attributes: str | None
     stays: str | None
+    says: str | None
     tags: Sequence[str]
 
 
@@ -131,11 +132,24 @@ class RowReader:
         at = file.position
         self._email = file.positions("email")[0]
         self._name, self._first, self._last = at("name"), at("first_name"), at("last_name")
-        self._tag_column, self._status = at("tags"), at("status")
+        self._tag_column = at("tags")
+        self._statuses = StatusReader(file.statuses())
+        self._away = away_by_name(plain_words(file.path.stem))
+        self._by_name = f"the file's name says '{file.path.stem[:SHOWN]}'"
         self._attributes = _attributes_of(file)
-        self._zones = _Checked(at("timezone"), _zone, "unknown time zone")
+        self._together = [
+            (position, column.attribute)
+            for position, column in enumerate(file.columns)
+            if column.attribute in HELD_TOGETHER
+        ]
+        self._zones = _Checked(at("timezone"), zone_named, "unknown time zone")
         self._languages = _Checked(at("language"), _language, "no language tag")
         self._bad_tags = Oddities("no tag", "left out there")
+        self._unknown = Oddities(
+            "not known whether they may be mailed:",
+            "not added: correct the column, or name it "
+            f"'{ATTRIBUTE_PREFIX}…' if it is about something else",
+        )
         self._long_names = 0
         self.samples: list[dict[str, str]] = []
 
@@ -164,7 +178,7 @@ class RowReader:
 
     def warnings(self) -> list[str]:
         """Return what was odd so far."""
-        kinds = (self._zones.odd, self._languages.odd, self._bad_tags)
+        kinds = (self._unknown, self._zones.odd, self._languages.odd, self._bad_tags)
         told = [warning for kind in kinds for warning in kind.warnings()]
         if self._long_names:
             told.append(
@@ -178,13 +192,15 @@ class RowReader:
             for position, name in self._attributes
             if (value := cells[position])
         ]
-        stays = None
-        if self._status is not None:
-            status = cells[self._status]
-            if status.lower() in _STAYS:
-                stays = status.lower()
-            elif status.lower() not in _COMES:
-                attributes.append(f'"status": {encode_basestring_ascii(status)}')
+        if self._together:
+            attributes = self._with_together(attributes, cells)
+        stays, words = self._away, self._by_name if self._away is not None else None
+        if self._statuses.columns:
+            verdict = self._statuses.of(cells)
+            if verdict.away is not None:
+                stays, words = verdict.away, verdict.words
+                if verdict.outcome is Outcome.UNKNOWN:
+                    self._unknown.add(f"{verdict.title}: {verdict.cell or 'empty'}")
         return Person(
             row,
             key,
@@ -194,8 +210,22 @@ class RowReader:
             self._languages.of(cells),
             "{" + ", ".join(attributes) + "}" if attributes else None,
             stays,
+            words,
             self._tags if self._tag_column is None else self._all_tags(cells[self._tag_column]),
         )
+
+    def _with_together(self, attributes: list[str], cells: list[str]) -> list[str]:
+        """Add what a cell holds as one object of JSON; columns of their own win."""
+        taken = {name for position, name in self._attributes if cells[position]}
+        for position, title in self._together:
+            cell = cells[position]
+            held = {title: cell} if (found := _object_in(cell)) is None else found
+            for key, value in held.items():
+                name, text = encode_basestring_ascii(field_name(key)), cell_of(value)
+                if name not in {'""', *taken} and text and not UNFIT.search(text):
+                    taken.add(name)
+                    attributes.append(f"{name}: {encode_basestring_ascii(text)}")
+        return attributes
 
     def _full_name(self, cells: list[str]) -> str | None:
         name = "" if self._name is None else cells[self._name]
@@ -211,14 +241,11 @@ class RowReader:
         if not cell:
             return self._tags
         found = set(self._tags)
-        try:
-            found.update(split_tags(cell))
-        except AudienceError:
-            for part in re.split(r"[,;|]", cell):
-                try:
-                    found.update(split_tags(part))
-                except AudienceError:
-                    self._bad_tags.add(part.strip())
+        for word in tag_words(cell):
+            try:
+                found.add(tag_name(word))
+            except AudienceError:
+                self._bad_tags.add(word)
         return sorted(found)
 
 
@@ -230,17 +257,33 @@ def _attributes_of(file: CsvFile) -> list[tuple[int, str]]:
     return [
         (position, encode_basestring_ascii(column.attribute or column.field or ""))
         for position, column in enumerate(file.columns)
-        if column.attribute is not None or column.field in ("first_name", "last_name")
+        if (column.attribute is not None and column.attribute not in HELD_TOGETHER)
+        or column.field in ("first_name", "last_name")
     ]
 
 
-def _zone(name: str) -> str | None:
-    return name if is_zone(name) else None
+def _object_in(cell: str) -> dict[str, object] | None:
+    """Return the object that a cell holds as JSON; None where it holds something else."""
+    if not cell.startswith("{"):
+        return None
+    try:
+        found = json.loads(cell)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
 
 
-def _language(tag: str) -> str | None:
-    tag = tag.replace("_", "-")
-    return tag if len(tag) <= LONGEST_LANGUAGE and _LANGUAGE.fullmatch(tag) else None
+def _language(text: str) -> str | None:
+    """Return a language tag as RFC 5646 §2.1.1 spells it: `en_us.UTF-8` is `en-US`."""
+    tag = re.split(r"[.@]", text, maxsplit=1)[0].strip().replace("_", "-")
+    if len(tag) > LONGEST_LANGUAGE or not _LANGUAGE.fullmatch(tag):
+        return None
+    first, *others = tag.lower().split("-")
+    return "-".join([first, *map(_subtag, others)])
+
+
+def _subtag(part: str) -> str:
+    return {2: part.upper(), 4: part.title()}.get(len(part), part)
 
 
 def _masked(person: Person) -> dict[str, str]:

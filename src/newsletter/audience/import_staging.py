@@ -17,6 +17,7 @@ from newsletter.audience import import_statements as sql
 from newsletter.audience.import_rows import Person, Refusal
 from newsletter.audience.import_statements import Kind
 from newsletter.audience.keys import Keys
+from newsletter.audience.status_words import Away
 
 CHUNK = 5000
 """People written, or compared, together."""
@@ -64,7 +65,7 @@ class Staging:
             first = self.people + 1
             hashed = self._keys.hash_address
             rows = [
-                (n, *person[:8], hashed(person.key)) for n, person in enumerate(chunk, start=first)
+                (n, *person[:9], hashed(person.key)) for n, person in enumerate(chunk, start=first)
             ]
             tags = [(n, tag) for n, p in enumerate(chunk, start=first) for tag in p.tags]
             with self.connection.begin():
@@ -89,7 +90,8 @@ class Staging:
             self._few_suppressions = few < self.people
             if self._dialect == "postgresql":
                 self.connection.exec_driver_sql("ANALYZE import_staged")
-            self.connection.execute(sql.SETTLE_DUPLICATES)
+            if self.connection.execute(sql.SETTLE_DUPLICATES).rowcount:
+                self.connection.execute(sql.SETTLE_STRICTEST)
             self.settle_suppressed()
             self.connection.execute(sql.SETTLE_KNOWN, {"list": self._list})
             self._compare_attributes()
@@ -155,13 +157,22 @@ class Staging:
             stays=of(Kind.STAYS),
         )
 
+    def kept_away(self) -> dict[str, int]:
+        """Count whom the file itself keeps away, by why."""
+        return {row[0]: row[1] for row in self.connection.execute(sql.KEPT_AWAY)}
+
+    def on_the_list_still(self) -> list[int]:
+        """Return the rows that would keep people away who are active on this list."""
+        found = self.connection.execute(sql.ON_THE_LIST_STILL, {"list": self._list})
+        return [row[0] for row in found]
+
     def refusals(self) -> Iterator[Refusal]:
         """Tell who was not imported though the row was right, in the order of the file."""
         with self.connection.begin():
             found = self.connection.execute(sql.TOLD)
             while chunk := found.fetchmany(CHUNK):
-                for line, kind, reason, cells in chunk:
-                    code, problem = _told(Kind(kind), reason)
+                for line, kind, reason, says, cells in chunk:
+                    code, problem = _told(Kind(kind), reason, says)
                     yield Refusal(line, code, problem, tuple(json.loads(cells)) if cells else ())
 
     def _compare_attributes(self) -> None:
@@ -206,9 +217,9 @@ def _adds(attributes: str, stored: str | None) -> bool:
     return not isinstance(old, dict) or any(old.get(key) != value for key, value in new.items())
 
 
-def _told(kind: Kind, reason: str | None) -> tuple[str, str]:
+def _told(kind: Kind, reason: str | None, says: str | None) -> tuple[str, str]:
     if kind is Kind.SUPPRESSED:
         return "suppressed", f"suppressed ({reason}); stays away"
     if kind is Kind.LEFT:
         return "unsubscribed", "left this list; stays away"
-    return "status", f"the file says '{reason}'; not added"
+    return "status-unknown" if reason == Away.UNKNOWN else "status", f"not added: {says}"

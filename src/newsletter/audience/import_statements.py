@@ -39,7 +39,7 @@ DOUBTFUL = 2
 
 _PEOPLE = """
     n integer PRIMARY KEY, line integer NOT NULL, address_key text NOT NULL, address text NOT NULL,
-    name text, timezone text, language text, stays text, hash text NOT NULL
+    name text, timezone text, language text, stays text, says text, hash text NOT NULL
 """
 _OTHERS = (
     "CREATE TEMPORARY TABLE import_settled (n integer PRIMARY KEY, kind integer NOT NULL,"
@@ -72,7 +72,7 @@ CREATE = {
 }
 STAGED_COLUMNS = (
     *("n", "line", "address_key", "address", "name", "timezone", "language", "attributes"),
-    *("stays", "hash"),
+    *("stays", "says", "hash"),
 )
 INDEX_KEYS = "CREATE INDEX import_staged_keys ON import_staged (address_key)"
 INDEX_HASHES = "CREATE INDEX import_staged_hashes ON import_staged (hash)"
@@ -88,6 +88,17 @@ SETTLE_DUPLICATES = text(f"""
     ORDER BY s.n
 """)
 """The first row of an address counts. Walks the index of keys once."""
+
+SETTLE_STRICTEST = text(f"""
+    UPDATE import_staged
+    SET stays = d.stays, says = 'row ' || d.line || ' of this address: ' || d.says
+    FROM (SELECT s.address_key AS address_key, min(s.n) AS n FROM import_settled k
+          JOIN import_staged s ON s.n = k.n
+          WHERE k.kind = {Kind.DUPLICATE:d} AND s.stays IS NOT NULL GROUP BY s.address_key) f
+    JOIN import_staged d ON d.n = f.n
+    WHERE import_staged.address_key = f.address_key AND import_staged.stays IS NULL
+""")
+"""Whom any row of the file keeps away stays away."""
 
 COUNT_SUPPRESSIONS = text("SELECT count(*) FROM (SELECT 1 FROM suppressions LIMIT :most) AS few")
 
@@ -159,8 +170,21 @@ COUNTS = text("""
     FROM import_settled GROUP BY 1, 2
 """)
 
+KEPT_AWAY = text(f"""
+    SELECT reason, count(*) FROM import_settled WHERE kind = {Kind.STAYS:d}
+    GROUP BY reason ORDER BY 2 DESC, 1
+""")
+"""How many the file itself keeps away, for each reason."""
+
+ON_THE_LIST_STILL = text(f"""
+    SELECT s.line FROM import_settled k JOIN import_staged s ON s.n = k.n
+    JOIN memberships m ON m.list_id = :list AND m.subscriber_id = k.subscriber
+    WHERE k.kind = {Kind.MEMBER:d} AND k.reason IS NOT NULL AND m.status = 'active' ORDER BY s.line
+""")
+"""Whom the file keeps away and this list does not."""
+
 TOLD = text(f"""
-    SELECT s.line, k.kind, k.reason, c.cells FROM import_settled k
+    SELECT s.line, k.kind, k.reason, s.says, c.cells FROM import_settled k
     JOIN import_staged s ON s.n = k.n LEFT JOIN import_cells c ON c.line = s.line
     WHERE k.kind IN ({Kind.SUPPRESSED:d}, {Kind.STAYS:d}, {Kind.LEFT:d}) ORDER BY s.line
 """)

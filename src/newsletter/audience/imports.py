@@ -11,13 +11,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from newsletter.audience.csv_columns import SUBSCRIBER_COLUMNS
-from newsletter.audience.csv_reading import CsvFile, RawRow, open_rows
+from newsletter.audience.csv_reading import CsvFile, RawRow
+from newsletter.audience.eligibility import field_name
 from newsletter.audience.import_applying import Application, apply, counts_of
 from newsletter.audience.import_connection import staging_connection
 from newsletter.audience.import_rows import ImportPolicy, Person, Refusal, RowReader
 from newsletter.audience.import_staging import CHUNK, Staging
 from newsletter.audience.keys import Keys
 from newsletter.audience.lists import get_list
+from newsletter.audience.people_files import open_file
 from newsletter.audience.tags import tag_name
 from newsletter.clock import Clock
 from newsletter.storage.database import Database
@@ -30,7 +32,8 @@ class ImportReport:
     """What an import did, or would do; the counts add up to the rows.
 
     `columns`: each heading of the file with what it became (None: left out). `sample`: the first
-    people as they were understood, masked. `lock_seconds`: how long others could not write.
+    people as they were understood, masked. `kept_away`: of the refused, how many by the file's own
+    word, for each reason. `lock_seconds`: how long others could not write.
     """
 
     list: str
@@ -41,6 +44,7 @@ class ImportReport:
     columns: dict[str, str | None]
     rows: int
     counts: dict[str, int]
+    kept_away: dict[str, int]
     warnings: tuple[str, ...]
     sample: tuple[dict[str, str], ...]
     dry_run: bool
@@ -65,7 +69,7 @@ def import_subscribers(
     on_open: Callable[[CsvFile], None] | None = None,
     on_refusal: Callable[[Refusal], None] | None = None,
 ) -> ImportReport:
-    """Import a CSV file into a list; memory does not grow with the file.
+    """Import a CSV or JSON file into a list; memory does not grow with the file.
 
     `tags` are put on everybody in the file. `progress` is told bytes done and in all, `on_open` the
     file once its columns are understood. `on_refusal` gets each row that is not imported: first
@@ -77,7 +81,7 @@ def import_subscribers(
     is no tag.
     """
     wanted = sorted({tag_name(tag) for tag in tags})
-    opened, rows = open_rows(file, SUBSCRIBER_COLUMNS, mapping=mapping, progress=progress)
+    opened, rows = open_file(file, SUBSCRIBER_COLUMNS, mapping=mapping, progress=progress)
     if on_open is not None:
         on_open(opened)
     run = _Run(RowReader(opened, policy, wanted), on_refusal, keep_cells=keep_cells)
@@ -93,9 +97,12 @@ def import_subscribers(
                 list_id, file.name, opened.content_hash, consent, actor, run.wrong, standings
             )
             standings, lock_seconds = apply(staging, application, clock, database.path)
+        with connection.begin():
+            kept_away, still_here = staging.kept_away(), staging.on_the_list_still()
         for refusal in staging.refusals():
             run.tell(refusal)
     warnings = [*opened.warnings, *run.reader.warnings(), *_left_out(opened)]
+    warnings += [*_unsure(opened), *_still_here(still_here)]
     if not consent:
         warnings.append("no consent was stated; the evidence says so (--consent 'how they agreed')")
     counts = counts_of(standings, run.wrong)
@@ -108,6 +115,7 @@ def import_subscribers(
         {column.title: column.meaning for column in opened.columns},
         sum(counts.values()),
         counts,
+        kept_away,
         tuple(warnings),
         tuple(run.reader.samples),
         dry_run,
@@ -155,5 +163,26 @@ class _Run:
 
 def _left_out(file: CsvFile) -> list[str]:
     """Warn of columns that nothing became of, because their names have no letter a–z."""
-    lost = [c.title for c in file.columns if c.title and c.meaning is None and c.title != "since"]
+    lost = [c.title for c in file.columns if c.title and not (c.meaning or field_name(c.title))]
     return [f"column '{title}' was left out: its name needs a letter a-z" for title in lost]
+
+
+def _unsure(file: CsvFile) -> list[str]:
+    """Warn of columns that sound as if they said who may be mailed, and are not known."""
+    return [
+        f"column '{column.title}' may say who must not be mailed; it was kept as an attribute: "
+        f'--map status="{column.title}" reads it'
+        for column in file.columns
+        if column.unsure
+    ]
+
+
+def _still_here(rows: Sequence[int]) -> list[str]:
+    """Warn of people whom the file keeps away and this list does not."""
+    if not rows:
+        return []
+    shown = ", ".join(map(str, rows[:10])) + (" …" if len(rows) > 10 else "")
+    return [
+        f"{len(rows)} people whom the file keeps away are active on this list and stay so "
+        f"(rows {shown}): newsletter subscribers unsubscribe, or suppressions import"
+    ]

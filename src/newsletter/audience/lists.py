@@ -15,12 +15,16 @@ from sqlalchemy import ColumnElement, Connection, Row, func, insert, select, upd
 from newsletter.audience.address import parse_address
 from newsletter.audience.consent import MembershipStatus
 from newsletter.audience.eligibility import count_selected, freeze_selection
+from newsletter.audience.keys import Keys
+from newsletter.audience.suppressions import has_suppressions, suppressed_keys
 from newsletter.clock import is_zone
 from newsletter.errors import AudienceError
 from newsletter.one_line import one_line
 from newsletter.storage.audit import record_audit
-from newsletter.storage.tables import lists, memberships
+from newsletter.storage.tables import lists, memberships, subscribers
 
+_TOGETHER = 5000
+"""Addresses that are looked up together."""
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?")
 
 
@@ -161,6 +165,25 @@ def count_by_status(connection: Connection, list_id: int) -> dict[str, int]:
     )
     counted = {row[0]: row[1] for row in rows}
     return {status.value: counted.get(status.value, 0) for status in MembershipStatus}
+
+
+def count_suppressed(connection: Connection, keys: Keys, list_id: int) -> int:
+    """Return how many of the active subscribers of a list get nothing, for they are suppressed.
+
+    Takes seconds for a million: only their hashes tell.
+    """
+    if not has_suppressions(connection):
+        return 0
+    found = connection.execute(
+        select(subscribers.c.address_key)
+        .join(memberships, memberships.c.subscriber_id == subscribers.c.id)
+        .where(memberships.c.list_id == list_id, memberships.c.status == MembershipStatus.ACTIVE)
+        .execution_options(yield_per=_TOGETHER)
+    )
+    return sum(
+        len(suppressed_keys(connection, [keys.hash_address(key) for (key,) in rows]))
+        for rows in found.partitions()
+    )
 
 
 def count_active(

@@ -1,5 +1,6 @@
 """The suppressions of a file in temporary tables, sorted, and written in one short transaction."""
 
+# ruff: noqa: S608 - put together from the constants of this module; every value is bound
 from __future__ import annotations
 
 from collections.abc import Iterable
@@ -8,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Column, Connection, Integer, MetaData, String, Table, Text, insert, text
 
+from newsletter.audience.suppressions import STRENGTH
 from newsletter.storage.columns import Instant
 
 CHUNK = 5000
@@ -33,14 +35,27 @@ _new = _table("suppressions_new", "place")
 
 _INDEX_KEYS = "CREATE INDEX suppressions_staged_keys ON suppressions_staged (key)"
 _COUNT_DIFFERENT = text("SELECT count(DISTINCT key) FROM suppressions_staged")
-# The first row of an address counts; sorted, for so they lie in the table.
-_SETTLE = text("""
+# Sorted, for so they lie in the table.
+_SETTLE = """
     INSERT INTO suppressions_new (key, reason, note, at)
     SELECT s.key, s.reason, s.note, s.at FROM suppressions_staged s
-    WHERE s.n IN (SELECT min(n) FROM suppressions_staged GROUP BY key)
-      AND NOT EXISTS (SELECT 1 FROM suppressions p WHERE p.key = s.key)
+    WHERE {chosen} NOT EXISTS (SELECT 1 FROM suppressions p WHERE p.key = s.key)
     ORDER BY s.key
-""")
+"""
+_SETTLE_ALL = text(_SETTLE.format(chosen=""))
+_MANY = 10_000_000_000
+"""More than the rows of any file."""
+# The gravest row of an address counts, the first of several.
+_GRAVITY = " ".join(
+    f"WHEN '{reason.value}' THEN {place}" for place, reason in enumerate(reversed(STRENGTH))
+)
+_SETTLE_GRAVEST = text(
+    _SETTLE.format(
+        chosen=f"s.n IN (SELECT min((CASE reason {_GRAVITY} END) * {_MANY} + n) % {_MANY}"
+        " FROM suppressions_staged GROUP BY key) AND"
+    )
+)
+_REASONS = text("SELECT reason, count(*) FROM suppressions_new GROUP BY reason ORDER BY 2 DESC, 1")
 _APPLY = text("""
     INSERT INTO suppressions (key, reason, note, at)
     SELECT s.key, s.reason, s.note, s.at FROM suppressions_new s WHERE true ORDER BY s.place
@@ -59,6 +74,8 @@ class SuppressionStaging:
         """Rows that are not about an address of a row before."""
         self.erased = False
         """Whether somebody is new whose reason is an erasure."""
+        self.reasons: dict[str, int] = {}
+        """How many of the new have which reason."""
 
     def fill(self, rows: Iterable[tuple[Any, ...]]) -> None:
         """Write the rows of the file (key, reason, note, at) in its order."""
@@ -77,7 +94,10 @@ class SuppressionStaging:
         with self._connection.begin():
             self._connection.exec_driver_sql(_INDEX_KEYS)
             self.different = self._connection.execute(_COUNT_DIFFERENT).scalar_one()
-            new: int = self._connection.execute(_SETTLE).rowcount
+            alone = self.different == self.rows
+            settle = _SETTLE_ALL if alone else _SETTLE_GRAVEST
+            new: int = self._connection.execute(settle).rowcount
+            self.reasons = {row[0]: row[1] for row in self._connection.execute(_REASONS)}
             self.erased = self._connection.execute(_ERASED).first() is not None
         return new
 

@@ -37,7 +37,7 @@ class Suppression:
     at: datetime
 
 
-_STRENGTH = (
+STRENGTH = (
     SuppressionReason.HARD_BOUNCE,
     SuppressionReason.MANUAL,
     SuppressionReason.COMPLAINT,
@@ -66,7 +66,7 @@ def add_suppression(
     A stronger reason takes the place of a weaker one, whichever came first.
     """
     key = keys.hash_address(address.key)
-    weaker = [known.value for known in _STRENGTH[: _STRENGTH.index(reason)]]
+    weaker = [known.value for known in STRENGTH[: STRENGTH.index(reason)]]
     changed = connection.execute(
         insert_for(connection)(suppressions)
         .values(key=key, reason=reason.value, note=note, at=at)

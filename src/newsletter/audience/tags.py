@@ -13,6 +13,9 @@ from newsletter.storage.tables import subscriber_tags
 
 LONGEST_TAG = 64
 _SEPARATORS = re.compile(r"[,;|]")
+_TAG = re.compile(
+    r"""\s*(?:"((?:[^"]|"")*)"|'([^',;|]*)'|([^,;|]*))\s*(?:[,;|]|$)""",
+)
 
 
 def tag_name(text: str) -> str:
@@ -29,9 +32,22 @@ def tag_name(text: str) -> str:
     return name
 
 
+def tag_words(cell: str) -> list[str]:
+    """Return the tags of a cell as they stand there: `beta, long reads` or `"beta","long reads"`.
+
+    Quotes around a tag are no part of it, nor are brackets around all of them: so Mailchimp and
+    lists of JSON write them.
+    """
+    text = cell.strip()
+    if len(text) > 1 and text[0] + text[-1] in ("[]", "{}"):
+        text = text[1:-1]
+    found = [match[1] or match[2] or match[3] or "" for match in _TAG.finditer(text)]
+    return [word.replace('""', '"').strip() for word in found if word.strip()]
+
+
 def split_tags(cell: str) -> list[str]:
-    """Return the tags of a cell such as `beta, long reads`; raises `AudienceError`."""
-    return sorted({tag_name(part) for part in _SEPARATORS.split(cell) if part.strip()})
+    """Return the tags of a cell in their stored form; raises `AudienceError`."""
+    return sorted({tag_name(word) for word in tag_words(cell)})
 
 
 def tags_of(connection: Connection, subscriber: int) -> list[str]:

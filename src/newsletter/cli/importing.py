@@ -27,7 +27,7 @@ class Format(StrEnum):
 
 def import_(
     context: typer.Context,
-    file: Annotated[Path, typer.Argument(help="CSV file, see subscribers/README.md.")],
+    file: Annotated[Path, typer.Argument(help="CSV or JSON, see docs/importing.md.")],
     list_name: ListName,
     consent: Consent = None,
     mapping: Annotated[
@@ -47,10 +47,11 @@ def import_(
     refusals_file: RefusalFile = None,
     as_json: Json = False,
 ) -> None:
-    """Import subscribers from a CSV file: all valid rows in one transaction, or nothing at all.
+    """Import subscribers from a file: all valid rows in one transaction, or nothing at all.
 
     The file is read and compared first; others can write until the last few seconds. Nobody who
-    left or is suppressed comes back. Exit code 1 when a row was refused.
+    left or is suppressed comes back, here or where the file is from: a status that is not known
+    keeps a person away. Exit code 1 when a row was refused.
     """
     from newsletter.audience.imports import ImportPolicy, import_subscribers
     from newsletter.cli.console import Progress, answer_json, say
@@ -95,7 +96,8 @@ def _answer(report: ImportReport) -> None:
 
     if report.dry_run:
         delimiter = "tab" if report.delimiter == "\t" else report.delimiter
-        answer(f"{report.file}: {report.encoding}, cells separated by {delimiter}")
+        cells = f"cells separated by {delimiter}" if delimiter else "JSON"
+        answer(f"{report.file}: {report.encoding}, {cells}")
         for title, meaning in report.columns.items():
             answer(f"  column '{title}' is {meaning or 'left out'}")
         for person in report.sample:
@@ -104,6 +106,8 @@ def _answer(report: ImportReport) -> None:
     for name, count in report.counts.items():
         if count:
             answer(f"  {name.replace('_', ' '):<20}{count:>9}")
+    for reason, count in report.kept_away.items():
+        answer(f"    {reason:<18}{count:>9}")
 
 
 def export(
@@ -129,7 +133,7 @@ def export(
     mailing_list = workspace.mailing_list(list_name)
     write = export_csv if form is Format.CSV else export_jsonl
     with writing_text(out) as file, workspace.database.read() as connection:
-        write(connection, mailing_list.id, file)
+        write(connection, workspace.keys, mailing_list.id, file)
 
 
 def _export_one(workspace: Workspace, address: str, out: Path | None) -> None:

@@ -131,17 +131,21 @@ def list_(context: typer.Context, as_json: Json = False) -> None:
 
 @app.command()
 def show(context: typer.Context, name: Name, as_json: Json = False) -> None:
-    """Show one list: its sender, its words, its subscribers by status."""
+    """Show one list: its sender, its words, its subscribers by status.
+
+    Of the active ones, `suppressed` get nothing.
+    """
     _print(context.obj, name, as_json=as_json)
 
 
 def _print(workspace: Workspace, name: str, *, as_json: bool) -> None:
-    from newsletter.audience.lists import count_by_status
+    from newsletter.audience.lists import count_by_status, count_suppressed
     from newsletter.cli.console import answer, answer_json
 
     found = workspace.mailing_list(name)
     with workspace.database.read() as connection:
         document: dict[str, Any] = {**asdict(found), **count_by_status(connection, found.id)}
+        document["suppressed"] = count_suppressed(connection, workspace.keys, found.id)
     if as_json:
         answer_json(document)
         return

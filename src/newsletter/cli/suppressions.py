@@ -18,6 +18,7 @@ from newsletter.errors import EXIT_REFUSED
 
 if TYPE_CHECKING:
     from newsletter.audience.address import Address as PersonAddress
+    from newsletter.audience.suppressions import SuppressionReason
 
 app = typer.Typer(help="Suppressions: list, add, lift, import, export, reconcile.")
 
@@ -196,11 +197,16 @@ def _ask(workspace: Workspace, address: PersonAddress, list_name: str, note: str
 def import_(
     context: typer.Context,
     file: Annotated[
-        Path, typer.Argument(help="CSV: email or key; optionally reason, date and note.")
+        Path,
+        typer.Argument(help="CSV or JSON, as providers write them: see docs/importing.md."),
     ],
     mapping: Annotated[
         list[str] | None,
         typer.Option("--map", metavar="FIELD=COLUMN", help="Which column is which (repeat)."),
+    ] = None,
+    reason: Annotated[
+        str | None,
+        typer.Option(metavar="REASON", help="For rows that name none, or one that passes."),
     ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would happen and write nothing.")
@@ -208,13 +214,15 @@ def import_(
     refusals_file: RefusalFile = None,
     as_json: Json = False,
 ) -> None:
-    """Suppress every address of a CSV file, in one transaction: all valid rows, or nothing.
+    """Suppress every address of a file, in one transaction: all valid rows, or nothing.
 
-    Reasons are understood in the words of other providers. Exit code 1 when a row was refused.
+    Reasons are understood in the words of other providers; one that nobody knows suppresses too.
+    Soft bounces and blocks pass and are left out. Exit code 1 when a row was refused or left out.
     """
     from newsletter.audience.suppression_files import import_suppressions
     from newsletter.cli.console import Progress, answer, answer_json, say
     from newsletter.cli.files import writing_text
+    from newsletter.delivery.suppression_replies import reply_reader
 
     workspace: Workspace = context.obj
     with (
@@ -228,6 +236,8 @@ def import_(
             file,
             workspace.clock,
             actor=workspace.actor,
+            reply=reply_reader(workspace.bounce_table),
+            default=_reason_named(reason),
             mapping=read_pairs(mapping or []),
             dry_run=dry_run,
             progress=bar.show,
@@ -250,8 +260,27 @@ def import_(
             f"{report.added} {'would be ' if dry_run else ''}suppressed, {report.known} known "
             f"before, {report.duplicate} twice in the file, {report.refused} refused"
         )
+        for name, count in report.reasons.items():
+            answer(f"  {name:<20}{count:>9}")
+        for name, count in report.left_out.items():
+            answer(f"  {f'left out: {name}':<20}{count:>9}")
     if refusals.count:
         raise typer.Exit(EXIT_REFUSED)
+
+
+def _reason_named(name: str | None) -> SuppressionReason | None:
+    from newsletter.audience.suppressions import SuppressionReason
+    from newsletter.errors import UsageError
+
+    if name is None:
+        return None
+    try:
+        return SuppressionReason(name.lower().replace("-", "_"))
+    except ValueError:
+        raise UsageError(
+            f"there is no reason '{name}'",
+            fix=f"use one of: {', '.join(reason.value for reason in SuppressionReason)}",
+        ) from None
 
 
 def _erase_again(workspace: Workspace) -> None:

@@ -176,7 +176,7 @@ def test_an_export_comes_back_unchanged(anywhere: Importer) -> None:
         change_tags(connection, find_subscriber(connection, odd).id, add=["vip"])
     path = stage.folder / "export.csv"
     with path.open("w", newline="") as file, stage.database.read() as connection:
-        export_csv(connection, stage.list_id, file)
+        export_csv(connection, KEYS, stage.list_id, file)
     written = path.read_text()
 
     report, _ = anywhere.take(written)
@@ -204,7 +204,7 @@ def test_an_export_into_another_newsletter_brings_the_same_people(
         unsubscribe(connection, left.id, None, importer.stage.clock.now(), Origin("page"))
     path = importer.stage.folder / "export.csv"
     with path.open("w", newline="") as file, importer.stage.database.read() as connection:
-        export_csv(connection, importer.stage.list_id, file)
+        export_csv(connection, KEYS, importer.stage.list_id, file)
     from tests.builders import Stage
 
     other = Importer(Stage(tmp_path_factory.mktemp("other"), importer.stage.clock, readers=0))
@@ -225,7 +225,7 @@ def test_an_export_as_json_lines_has_tags_and_attributes(importer: Importer) -> 
     buffer = io.StringIO()
 
     with importer.stage.database.read() as connection:
-        export_jsonl(connection, importer.stage.list_id, buffer)
+        export_jsonl(connection, KEYS, importer.stage.list_id, buffer)
 
     document = json.loads(buffer.getvalue())
     assert (document["tags"], document["attributes"]) == (["x"], {"city": "Cork"})

@@ -133,14 +133,53 @@ def test_many_different_odd_values_are_told_in_a_few_lines(importer: Importer) -
 def test_a_column_status_keeps_away_who_left_elsewhere(importer: Importer) -> None:
     report, refusals = importer.take(
         "email,status\na@example.org,subscribed\nb@example.org,Unsubscribed\nc@example.org,gold\n"
+        "d@example.org,\n"
     )
 
-    assert (report.counts["added"], report.counts["refused"]) == (2, 1)
-    assert [(r.row, r.code) for r in refusals] == [(3, "status")]
-    assert importer.rows("SELECT attributes FROM subscribers ORDER BY id") == [
-        (None,),
-        ('{"status": "gold"}',),
+    assert (report.counts["added"], report.counts["refused"]) == (1, 3)
+    assert report.kept_away == {"not known": 2, "unsubscribed": 1}
+    assert [(r.row, r.code) for r in refusals] == [
+        (3, "status"),
+        (4, "status-unknown"),
+        (5, "status-unknown"),
     ]
+    assert refusals[1].problem == (
+        "not added: column 'status' says 'gold', which is not known: "
+        "write 'active' or 'unsubscribed' there"
+    )
+    assert "column 'status' is empty" in refusals[2].problem
+    assert importer.rows("SELECT address, attributes FROM subscribers") == [("a@example.org", None)]
+
+
+def test_whom_any_row_of_the_file_keeps_away_stays_away(anywhere: Importer) -> None:
+    report, refusals = anywhere.take(
+        "email,status\na@example.org,active\nA@example.org,cleaned\nb@example.org,active\n"
+        "b@example.org,active\n"
+    )
+
+    assert (report.counts["added"], report.counts["duplicate"]) == (1, 2)
+    assert [(r.row, r.problem) for r in refusals] == [
+        (2, "not added: row 3 of this address: column 'status' says 'cleaned'")
+    ]
+
+
+def test_the_database_wins_over_a_file_and_a_contradiction_is_told(anywhere: Importer) -> None:
+    stage = anywhere.stage
+    anywhere.take("email\nhere@example.org\nleft@example.org\n")
+    with stage.database.write() as connection:
+        left = find_subscriber(connection, parse_address("left@example.org"))
+        unsubscribe(connection, left.id, None, stage.clock.now(), Origin("page"))
+
+    report, refusals = anywhere.take(
+        "email,status\nhere@example.org,bounced\nleft@example.org,active\n"
+    )
+
+    assert [(r.row, r.code) for r in refusals] == [(3, "unsubscribed")]
+    assert any("1 people whom the file keeps away" in w and "rows 2" in w for w in report.warnings)
+    assert anywhere.rows(
+        "SELECT s.address, m.status FROM subscribers s JOIN memberships m ON m.subscriber_id = s.id"
+        " ORDER BY s.address"
+    ) == [("here@example.org", "active"), ("left@example.org", "unsubscribed")]
 
 
 def test_people_of_a_small_file_are_numbered_in_its_order(anywhere: Importer) -> None:

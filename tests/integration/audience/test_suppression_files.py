@@ -26,6 +26,8 @@ from newsletter.audience.suppressions import (
     list_suppressions,
     suppression_of,
 )
+from newsletter.delivery.bounce_classes import BUILT_IN
+from newsletter.delivery.suppression_replies import reply_reader
 from newsletter.errors import ImportRefused
 
 
@@ -41,6 +43,7 @@ def take(
         path,
         importer.stage.clock,
         actor="me",
+        reply=reply_reader(BUILT_IN),
         on_refusal=refusals.append,
         **given,  # type: ignore[arg-type]
     )
@@ -67,22 +70,24 @@ def test_suppressions_come_with_reason_date_and_note(anywhere: Importer) -> None
         "g@example.org\n",
     )
 
-    assert (report.added, report.known, report.duplicate, report.refused) == (3, 0, 1, 5)
+    assert (report.added, report.known, report.duplicate, report.refused) == (6, 0, 1, 2)
     assert report.rows == 9
-    assert [(r.row, r.code) for r in refusals] == [
-        (6, "no-at"),
-        (7, "reason"),
-        (8, "date"),
-        (9, "date"),
-        (10, "ragged"),
+    assert report.reasons == {"manual": 4, "complaint": 1, "hard_bounce": 1}
+    assert [(r.row, r.code) for r in refusals] == [(6, "no-at"), (10, "ragged")]
+    assert [w.split(";")[0] for w in report.warnings] == [
+        "unknown reason 'because' in 1 rows",
+        "no date 'yesterday' in 1 rows",
+        "no date '2036-01-01' in 1 rows",
     ]
     assert reason_of(anywhere, "A@example.org") == "complaint"
     assert reason_of(anywhere, "c@example.org") == "manual"
     with anywhere.stage.database.read() as connection:
-        rows = {row.reason: row for row in list_suppressions(connection, limit=10)}
+        listed = list_suppressions(connection, limit=10)
+    rows = {row.reason: row for row in listed}
     assert rows["complaint"].note == "=note"
     assert rows["hard_bounce"].at == datetime(2026, 1, 2, 8, tzinfo=UTC)
     assert rows["manual"].at == datetime(2026, 1, 2, 10, tzinfo=UTC)
+    assert [row.note for row in listed if row.note] == ["because", "=note"]
 
 
 def test_what_is_stored_already_keeps_its_reason(anywhere: Importer) -> None:
