@@ -25,6 +25,7 @@ from newsletter.audience.tags import tag_name, tag_words
 from newsletter.clock import zone_named
 from newsletter.errors import AudienceError
 from newsletter.logs import mask_address
+from newsletter.one_line import one_line
 
 LONGEST_NAME = 200
 LONGEST_LANGUAGE = 35
@@ -232,6 +233,7 @@ class RowReader:
         if not name:
             parts = (cells[at] for at in (self._first, self._last) if at is not None)
             name = " ".join(part for part in parts if part)
+        name = one_line(name)
         if len(name) > LONGEST_NAME:
             self._long_names += 1
             name = name[:LONGEST_NAME].rstrip()

@@ -243,3 +243,11 @@ def test_any_bytes_are_rows_or_a_refusal(tmp_path: Path, data: bytes) -> None:
     except ImportRefused:
         return
     assert numbers == sorted(set(numbers))
+
+
+def test_a_name_that_turns_the_reading_direction_is_imported_without_that(
+    importer: Importer,
+) -> None:
+    importer.take("email,name\neve@example.org,\u202eadA \u200fלוי\u2069\n")
+
+    assert importer.rows("SELECT name FROM subscribers") == [("adA \u200fלוי",)]
