@@ -21,10 +21,12 @@ from newsletter.audience.suppressions import (
 )
 from newsletter.clock import SettableClock
 from newsletter.delivery import ledger
+from newsletter.delivery.bounce_classes import BUILT_IN
 from newsletter.delivery.campaigns import change_status
 from newsletter.delivery.invariants import Verdict, verify_invariants
 from newsletter.delivery.locking import sender_lock
 from newsletter.delivery.resolving import decide_unknown
+from newsletter.delivery.suppression_replies import reply_reader
 from newsletter.errors import DeliveryError
 from newsletter.providers.base import DeliveryId, Envelope, Outcome, OutcomeKind
 
@@ -266,7 +268,8 @@ def test_an_imported_suppression_takes_effect_when_it_is_imported(sent: Stage) -
     file = sent.folder / "suppressions.csv"
     file.write_text("email,at\nreader3@example.org,2020-01-01T00:00:00Z\n", encoding="utf-8")
     sent.clock.advance(HOUR)
-    import_suppressions(sent.database, KEYS, file, sent.clock, actor="test")
+    reply = reply_reader(BUILT_IN)
+    import_suppressions(sent.database, KEYS, file, sent.clock, actor="test", reply=reply)
     imported = broken(sent)
     tamper(sent, "UPDATE attempts SET claimed_at = '2026-11-24 08:00:00'")
 
@@ -280,7 +283,8 @@ def test_an_import_does_not_excuse_what_was_suppressed_here_before(sent: Stage) 
     file = sent.folder / "suppressions.csv"
     file.write_text("email\nreader5@example.org\n", encoding="utf-8")
     sent.clock.advance(HOUR)
-    import_suppressions(sent.database, KEYS, file, sent.clock, actor="test")
+    reply = reply_reader(BUILT_IN)
+    import_suppressions(sent.database, KEYS, file, sent.clock, actor="test", reply=reply)
 
     assert broken(sent) == {"I3": ("1-3",)}
 
