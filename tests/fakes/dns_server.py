@@ -102,12 +102,28 @@ def _pieces(value: str) -> Iterable[str]:
 
 
 @contextmanager
+def _one_port() -> Generator[tuple[socket.socket, socket.socket]]:
+    """Open a port that is free for datagrams and for streams."""
+    while True:
+        streams = socket.create_server(("127.0.0.1", 0))
+        wire = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            wire.bind(streams.getsockname())
+            break
+        except OSError:  # somebody has it for datagrams
+            wire.close()
+            streams.close()
+    with wire, streams:
+        yield wire, streams
+        with contextlib.suppress(OSError):
+            streams.shutdown(socket.SHUT_RDWR)
+
+
+@contextmanager
 def running_dns() -> Generator[DnsServer]:
     """Run a server on a free port of loopback."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as wire:
-        wire.bind(("127.0.0.1", 0))
+    with _one_port() as (wire, streams):
         server = DnsServer(wire.getsockname()[1])
-        streams = socket.create_server(("127.0.0.1", server.port))
 
         def serve() -> None:
             while True:
@@ -149,6 +165,3 @@ def running_dns() -> Generator[DnsServer]:
             with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as end:
                 end.sendto(b"stop", ("127.0.0.1", server.port))
             thread.join(timeout=10)
-            with contextlib.suppress(OSError):
-                streams.shutdown(socket.SHUT_RDWR)
-            streams.close()
