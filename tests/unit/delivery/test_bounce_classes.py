@@ -151,7 +151,7 @@ def test_a_missing_status_is_looked_for_in_the_words() -> None:
     ],
 )
 def test_the_other_sides_own_reply_goes_before_a_status_that_was_made_up(
-    status: str, code: int | None, text: str, expected: BounceClass
+    status: str | None, code: int | None, text: str, expected: BounceClass
 ) -> None:
     assert bounce_class(status, code, text) is expected
 
