@@ -149,13 +149,14 @@ def _remote_reply(fields: StatusFields, told: Told | None, table: BounceTable) -
     for reply in (fields.diagnostic.rpartition("->")[2], fields.diagnostic):
         code, own = code_in(reply), status_in(reply) or _exact_in(reply)
         if own or table.tells(reply):
-            return _Said(table.decide(own, code, reply), own or fields.status, code, reply)
+            decision = table.decide(own, code, reply)
+            return _Said(decision, own or fields.status, None if own else code, reply)
     if told is None:
         return None
     code = code_in(fields.diagnostic) or told.code
     if not status_is_vague(told.status):
         decision = table.decide(told.status, code, told.words)
-        return _Said(decision, told.status, told.code, told.words)
+        return _Said(decision, told.status, None, told.words)
     if table.tells(told.words) and (told.code or status_is_vague(fields.status)):
         words = f"{fields.diagnostic} {told.words}".strip()
         decision = table.decide(None, code, words)

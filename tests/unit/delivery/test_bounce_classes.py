@@ -132,6 +132,30 @@ def test_a_missing_status_is_looked_for_in_the_words() -> None:
     assert bounce_class(None, 550, "550 5.1.1.7 is where you come from") is SOFT
 
 
+@pytest.mark.parametrize(
+    ("status", "code", "text", "expected"),
+    [
+        ("5.1.1", 552, "552 5.2.2 Over quota", SOFT),
+        ("5.1.1", 550, "550 5.7.1 No", BLOCKED),
+        ("5.1.1", 450, "450 4.2.1 Not now", SOFT),
+        ("5.1.1", 550, "has sent to too many recipients this hour", SOFT),
+        ("5.1.1", 550, "The IP address 192.0.2.1 is on a blacklist", BLOCKED),
+        ("5.1.1", 550, "see https://lists.example.com/query/bl?ip=192.0.2.1", BLOCKED),
+        ("5.1.1", 550, "unknown, see https://help.example.com/?ip=192.0.2.1", HARD),
+        ("5.1.1", 550, "nobody at spam.quota.example.net", HARD),
+        ("5.1.2", None, "Host not found, try again", SOFT),
+        ("5.4.4", None, "Malformed or unexpected name server reply", SOFT),
+        ("5.7.1", 550, "said 550 5.1.1 no", BLOCKED),
+        ("5.5.1", 554, "Error: no valid recipients", SOFT),
+        (None, 556, "nothing", HARD),
+    ],
+)
+def test_the_other_sides_own_reply_goes_before_a_status_that_was_made_up(
+    status: str | None, code: int | None, text: str, expected: BounceClass
+) -> None:
+    assert bounce_class(status, code, text) is expected
+
+
 def test_words_inside_of_addresses_and_links_mean_nothing() -> None:
     words = "refused for <user-unknown@no-such-user.example>, see https://x.example/user-unknown"
 
