@@ -9,7 +9,7 @@ JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 PYTEST := $(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help demo test check lint types imports audit wheel bench chaos fuzz simulate lock clean
+.PHONY: help demo test test-all check lint types imports audit wheel bench chaos fuzz simulate lock clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,11 +35,15 @@ $(VENV)/.dev: $(VENV)/.runtime requirements-dev.lock
 demo: $(VENV)/.runtime  ## Send the sample digest to the sample subscribers, offline
 	@$(BIN)/newsletter demo --dir demo
 
-test: $(VENV)/.dev  ## Run all tests
-	@$(PYTEST)
+test: $(VENV)/.dev  ## Run the tests: every behaviour, in some five minutes
+	@$(PYTEST) -m "not heavy"
 
-check: lint types imports  ## Lint, types, import directions, fast tests: before each commit
-	@$(PYTEST) -m "not slow"
+test-all: $(VENV)/.dev  ## Run the others: browsers, servers, kills, PostgreSQL, fuzzers, a year
+	@$(PYTEST) -m "heavy or properties" --hypothesis-profile=thorough
+	@$(BIN)/python -m tests.fuzz --inputs $(or $(INPUTS),20000)
+
+check: lint types imports  ## Lint, types, import directions, unit and wire tests: before each commit
+	@$(PYTEST) -m "not slow and not heavy" tests/unit tests/wire tests/fuzz tests/chaos
 
 lint: $(VENV)/.dev
 	@$(BIN)/ruff check .

@@ -21,11 +21,36 @@ use_packaged_zones()
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 CORPORA = f"needs the foreign corpora in {SHARED.name}/ beside the checkout"
 
-# One profile for all: bounded, and without a deadline, for a busy machine is not a failure.
-settings.register_profile(
-    "newsletter", max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow]
-)
+# Bounded, and without a deadline, for a busy machine is not a failure. `make test-all` takes the
+# second one for all property tests.
+for _profile, _examples in (("newsletter", 30), ("thorough", 300)):
+    settings.register_profile(
+        _profile,
+        max_examples=_examples,
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow],
+    )
 settings.load_profile("newsletter")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what `make test-all` runs besides `make test`.
+
+    A twin runs the same test once more, on a real PostgreSQL server. What is about PostgreSQL alone
+    stands in files that end in `_postgresql.py`, and stays in `make test`.
+    """
+    for item in items:
+        if not isinstance(item, pytest.Function):
+            continue
+        given = item.callspec.params.values() if hasattr(item, "callspec") else ()
+        own_file = item.path.stem.endswith("_postgresql")
+        if any(isinstance(value, str) and value in ("postgresql", "server") for value in given) or (
+            "server_url" in item.fixturenames and not own_file
+        ):
+            item.add_marker(pytest.mark.heavy)
+        if getattr(item.obj, "is_hypothesis_test", False):
+            item.add_marker(pytest.mark.properties)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -19,7 +19,7 @@ from tests.integration.web.running import running_app
 from newsletter.clock import SettableClock
 from newsletter.schedule.model import Edition, EditionStatus
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.heavy
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from tests.integration.web.running import running_app
 
 from newsletter.clock import SettableClock
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.heavy
 
 Open = Callable[[Reader], Page]
 Picture = Callable[[Page, str], int]

@@ -10,7 +10,7 @@ from axe_playwright_python.sync_playwright import Axe
 from tests.browser.email_samples import THEMES, email_named, names
 from tests.browser.email_stage import View, Window
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.heavy
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

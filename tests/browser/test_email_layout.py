@@ -11,7 +11,7 @@ from tests.browser.email_contrast import contrast, forced_dark, luminance
 from tests.browser.email_samples import THEMES, email_named, names
 from tests.browser.email_stage import View, Window
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.heavy
 
 PHONE = View(360)
 ENOUGH = 4.5

@@ -16,7 +16,7 @@ from tests.browser.email_comparison import compare, reduced
 from tests.browser.email_pictures import GOLDEN, SHORT, Shot, keep, shots, take
 from tests.browser.email_stage import View, Window
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.heavy
 
 MOST_BYTES = 4_000_000
 SHORT_ONE = Shot(SHORT, "paper", View(640))

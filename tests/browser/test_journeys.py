@@ -19,7 +19,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import Reader
 from tests.command import Desk, a_desk
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.heavy
 
 Open = Callable[[Reader], Page]
 Picture = Callable[[Page, str], int]

@@ -13,7 +13,7 @@ from tests.browser.conftest import Reader
 from tests.integration.web.previewing import DIGEST, Previewed, a_workspace, previewed
 from tests.waiting import soon
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.heavy
 
 Open = Callable[[Reader], Page]
 Picture = Callable[[Page, str], int]

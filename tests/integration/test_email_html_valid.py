@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from tests.browser.email_samples import ROOT, email_named, write_all
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.heavy
 
 JAR = Path(os.environ.get("VNU_JAR", ROOT / ".venv" / "vnu" / "vnu.jar"))
 INSTALL = (

@@ -7,7 +7,7 @@ from tests.browser.email_samples import digests, message_of
 
 from newsletter.delivery.outside.spam_score import find_spamassassin, score
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.heavy
 
 LEAST_THAT_COUNTS = 1.0
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from tests.command import ROOT
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.heavy, pytest.mark.timeout(600)]
 
 
 def test_the_wheel_is_whole_and_runs_the_demo_in_a_clean_environment(tmp_path: Path) -> None:

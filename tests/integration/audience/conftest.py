@@ -51,7 +51,7 @@ def importer(tmp_path: Path, clock: SettableClock) -> Iterator[Importer]:
     stage.database.close()
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
+@pytest.fixture(params=["sqlite", "postgresql"])
 def anywhere(
     request: pytest.FixtureRequest, tmp_path: Path, clock: SettableClock
 ) -> Iterator[Importer]:

@@ -76,7 +76,7 @@ class Door(Stage):
             return [piece.act for piece in story_of(connection, address, KEYS).consents]
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
+@pytest.fixture(params=["sqlite", "postgresql"])
 def door(request: pytest.FixtureRequest, tmp_path: Path, clock: SettableClock) -> Iterator[Door]:
     if request.param == "sqlite":
         made = Door(tmp_path, clock, readers=0)

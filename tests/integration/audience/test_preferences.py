@@ -44,7 +44,7 @@ READER = "reader1@example.org"
 NEW = parse_address("new@example.net")
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
+@pytest.fixture(params=["sqlite", "postgresql"])
 def stage(request: pytest.FixtureRequest, tmp_path: Path, clock: SettableClock) -> Iterator[Stage]:
     url = "sqlite:///ledger.db"
     if request.param == "postgresql":

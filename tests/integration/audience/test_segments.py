@@ -92,7 +92,7 @@ WHO = {
 """Conditions, and the first letters of those who meet them."""
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
+@pytest.fixture(params=["sqlite", "postgresql"])
 def stage(request: pytest.FixtureRequest, tmp_path: Path, clock: SettableClock) -> Iterator[Stage]:
     url = "sqlite:///ledger.db"
     if request.param == "postgresql":

@@ -29,7 +29,7 @@ from newsletter.storage.tables import audit_log, deliveries
 TAGS = {1: ["beta"], 2: ["beta", "pro"], 3: ["pro"], 4: [], 5: []}
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
+@pytest.fixture(params=["sqlite", "postgresql"])
 def stage(request: pytest.FixtureRequest, tmp_path: Path, clock: SettableClock) -> Iterator[Stage]:
     url = "sqlite:///ledger.db"
     if request.param == "postgresql":

@@ -29,7 +29,7 @@ from newsletter.storage.database import open_database
 from newsletter.storage.tables import deliveries
 
 # All of them wait for the same minute in the first one.
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.heavy, pytest.mark.timeout(300)]
 
 READERS = 60
 CONNECTIONS = 4

@@ -26,7 +26,7 @@ from tests.fakes.smtp_server import SmtpServer
 from newsletter.schedule.schedules import add_schedule
 from newsletter.storage.database import open_database
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.heavy
 
 READERS = 80
 SEND = ("send", "latest", "--list", "daily", "--yes")

@@ -16,7 +16,7 @@ from tests.command import Desk, a_desk
 from tests.fakes.smtp_scripted import Hang, ScriptedSmtpServer
 from tests.fakes.smtp_server import SmtpServer
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.heavy
 
 READERS = 120
 

@@ -14,7 +14,7 @@ ROUNDS = (1, 2, 3, 7)
 USUAL_SECONDS = 1.5
 
 
-@pytest.mark.slow
+@pytest.mark.heavy
 @pytest.mark.timeout(400)
 def test_however_a_send_is_disturbed_nobody_is_lost_and_nobody_has_it_twice_unasked(
     tmp_path: Path,

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from tests.command import ROOT, Desk, a_desk
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.heavy
 
 READERS = 400
 

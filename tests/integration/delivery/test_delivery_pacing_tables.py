@@ -38,7 +38,7 @@ def on_server(server_url: str, tmp_path: Path, clock: SettableClock) -> Iterator
     stage.database.close()
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
+@pytest.fixture(params=["sqlite", "postgresql"])
 def stage(request: pytest.FixtureRequest, tmp_path: Path, clock: SettableClock) -> Iterator[Stage]:
     if request.param == "postgresql":
         yield request.getfixturevalue("on_server")

@@ -21,7 +21,7 @@ from newsletter.delivery.recovery import Scene, recover
 from newsletter.errors import NewsletterError, TryAgainLater
 from newsletter.settings import BrakesPart, WarmUpPart
 
-pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::UserWarning")]
+pytestmark = [pytest.mark.heavy, pytest.mark.filterwarnings("ignore::UserWarning")]
 
 ROUNDS = 6
 MOST = 10

@@ -22,7 +22,7 @@ from newsletter.delivery.work_queue import announce, lay_queue
 from newsletter.errors import StorageError
 from newsletter.storage.database import Database, open_database
 
-pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::UserWarning")]
+pytestmark = [pytest.mark.heavy, pytest.mark.filterwarnings("ignore::UserWarning")]
 
 READERS = 600
 OPEN = "SELECT 1 FROM deliveries WHERE state IN (0, 1, 2)"

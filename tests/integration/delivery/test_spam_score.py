@@ -39,7 +39,7 @@ def message(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return (folder / "look" / "message.eml").read_bytes()
 
 
-@pytest.mark.slow
+@pytest.mark.heavy
 def test_a_message_of_ours_scores_below_one(program: str, message: bytes) -> None:
     judged = score(message, program)
 
@@ -49,7 +49,7 @@ def test_a_message_of_ours_scores_below_one(program: str, message: bytes) -> Non
     assert spam_findings(message, limit=1.0) == ()
 
 
-@pytest.mark.slow
+@pytest.mark.heavy
 def test_what_is_spam_is_an_error_that_names_its_rules(program: str) -> None:
     spam = b"Subject: x\r\nFrom: a@letters.test\r\nTo: b@letters.test\r\n\r\n" + GTUBE + b"\r\n"
 
@@ -61,7 +61,7 @@ def test_what_is_spam_is_an_error_that_names_its_rules(program: str) -> None:
     assert finding.why
 
 
-@pytest.mark.slow
+@pytest.mark.heavy
 def test_below_the_threshold_it_is_a_warning(program: str) -> None:
     bare = (
         b"From: a@letters.test\r\nTo: b@letters.test\r\nSubject: Hello\r\n"
@@ -75,7 +75,7 @@ def test_below_the_threshold_it_is_a_warning(program: str) -> None:
     assert "TO_NO_BRKTS_HTML_ONLY" in finding.problem
 
 
-@pytest.mark.slow
+@pytest.mark.heavy
 def test_a_message_cannot_bring_a_report_of_its_own(program: str) -> None:
     forged = (
         b"Subject: x\r\nFrom: a@letters.test\r\nTo: b@letters.test\r\n\r\n"
@@ -86,7 +86,7 @@ def test_a_message_cannot_bring_a_report_of_its_own(program: str) -> None:
     assert score(forged, program).score >= 1000
 
 
-@pytest.mark.slow
+@pytest.mark.heavy
 def test_nothing_of_the_users_is_read_or_written(
     program: str, message: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

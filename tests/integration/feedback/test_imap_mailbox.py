@@ -20,7 +20,7 @@ from newsletter.feedback.reading import LONGEST_MAIL
 from newsletter.settings import Settings
 from newsletter.settings.feedback_parts import FeedbackPart, ImapPart
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.heavy
 
 
 @pytest.fixture(scope="module")

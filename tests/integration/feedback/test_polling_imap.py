@@ -19,7 +19,7 @@ from newsletter.feedback.polling import Poller
 from newsletter.settings import Settings
 from newsletter.settings.feedback_parts import FeedbackPart, ImapPart
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.heavy
 
 MAIL = b"Subject: bounce\n\nwords\n"
 HOUR = timedelta(hours=1)

@@ -14,7 +14,7 @@ from newsletter.audience.keys import load_keys
 from newsletter.delivery.return_paths import ReturnPaths
 from newsletter.providers.base import DeliveryId
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.heavy
 
 GONE = "reader2@example.org"
 ONLY_THE_SECOND = [(None, "accepted"), ("hard_bounce", "bounced"), (None, "accepted")]

@@ -19,7 +19,7 @@ from newsletter.storage.tables import events
 SENDGRID = Provenance.SENDGRID
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
+@pytest.fixture(params=["sqlite", "postgresql"])
 def stage(request: pytest.FixtureRequest, tmp_path: Path, clock: SettableClock) -> Iterator[Stage]:
     url = "sqlite:///ledger.db"
     if request.param == "postgresql":

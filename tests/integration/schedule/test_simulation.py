@@ -20,7 +20,7 @@ SPRING = (("paris", "havana", "utc"), datetime(2028, 2, 27, tzinfo=UTC), 5, 11)
 AUTUMN = (("troll", "chatham", "new-york"), datetime(2028, 9, 18, tzinfo=UTC), 7, 12)
 
 
-@pytest.mark.slow
+@pytest.mark.heavy
 @pytest.mark.parametrize(("names", "start", "weeks", "seed"), [SPRING, AUTUMN])
 def test_each_edition_that_could_be_sent_had_one_campaign_and_each_missed_one_its_alert(
     names: tuple[str, ...], start: datetime, weeks: int, seed: int

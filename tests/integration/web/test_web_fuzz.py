@@ -50,7 +50,7 @@ from newsletter.web.archive.feed_formats import FORMATS
 from newsletter.web.office import do_nothing
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.heavy,
     pytest.mark.timeout(600 if "FUZZ_EXAMPLES" in os.environ else 180),
     pytest.mark.filterwarnings("ignore::UserWarning"),
 ]
