@@ -52,6 +52,10 @@ class _Entry:
         return is_sources_heading(self.inside[0].content if self.inside else "")
 
     @property
+    def cites(self) -> bool:
+        return any(token.type == "inline" and "[^" in token.content for token in self.inside)
+
+    @property
     def lists_links(self) -> bool:
         """Tell whether each item of a list has an address."""
         items = self.token.level + 1
@@ -143,7 +147,9 @@ def _holds(entries: Sequence[_Entry], number: int, end: int, *, certain: bool) -
     first = _next(entries, number + 1, end)
     if first is not None and first.is_definition:
         behind = _behind(part)
-        return heading.says_sources or not behind or behind[0].is_rule
+        # A story may define its sources above its text; the last words of a digest cite none.
+        ends = end == len(entries) and not any(entry.cites for entry in behind)
+        return heading.says_sources or not behind or behind[0].is_rule or ends
     if not heading.says_sources:
         return False
     if first is not None and first.is_list:

@@ -126,12 +126,22 @@ def test_what_follows_a_rule_below_the_sources_ends_the_digest(listed: str, apar
     assert codes == set()
 
 
-def test_plain_text_behind_the_definitions_ends_the_digest_too() -> None:
-    digest, codes = read(f"### Sources\n\n{DEFINITIONS}\nThat is all for today.\n")
+@pytest.mark.parametrize("heading", ["Sources", "Where all of this comes from"])
+def test_plain_text_behind_the_definitions_ends_the_digest_too(heading: str) -> None:
+    digest, codes = read(f"### {heading}\n\n{DEFINITIONS}\nThat is all for today.\n")
+
+    assert headlines(digest) == ["Harbours", "One timetable"]
 
     assert sources(digest) == BOTH
     assert [type(b) for b in digest.sections[-1].blocks] == [Rule, Paragraph]
     assert codes == set()
+
+
+def test_a_story_that_defines_its_sources_above_its_text_stays_a_story() -> None:
+    digest, _ = read(f"### Two boats\n\n{DEFINITIONS}\nThe boats are one service [^1].\n")
+
+    assert sources(digest) == BOTH
+    assert headlines(digest) == ["Harbours", "One timetable", "Two boats"]
 
 
 def test_a_section_behind_the_sources_stays_a_section() -> None:
