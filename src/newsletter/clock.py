@@ -59,6 +59,11 @@ def zone_of(name: str) -> ZoneInfo:
         ) from None
 
 
+def zone_to_show(*names: str | None) -> ZoneInfo:
+    """Return the first zone that is known, else UTC: for what is only shown, and never sent."""
+    return ZoneInfo(next((name for name in names if name and is_zone(name)), "UTC"))
+
+
 @dataclass(frozen=True, slots=True)
 class WallTime:
     """When a zone's clocks first show a wall time, and what is odd about that (H2).

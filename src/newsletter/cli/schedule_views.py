@@ -37,11 +37,12 @@ def show_schedule(workspace: Workspace, name: str, *, as_json: bool) -> None:
 def describe(connection: Connection, schedule: Schedule, now: datetime) -> dict[str, Any]:
     """Return a schedule as JSON data, with its skips from today on and its next date."""
     from newsletter.schedule.skips import skipped_days, today
-    from newsletter.schedule.upcoming import upcoming
+    from newsletter.schedule.upcoming import upcoming, why_unplannable
     from newsletter.schedule.wording import DAY_NAMES, when, write_duration
 
     skips = skipped_days(connection, schedule.id)
     following = upcoming(connection, [schedule], now, 1)
+    problem = why_unplannable(schedule)
     return {
         "schedule": schedule.name,
         "list": schedule.list_name,
@@ -63,9 +64,10 @@ def describe(connection: Connection, schedule: Schedule, now: datetime) -> dict[
         "skips": [
             {"date": day.isoformat(), "note": note}
             for day, note in skips.items()
-            if day >= today(schedule, now)
+            if problem or day >= today(schedule, now)
         ],
         "next": upcoming_json(following[0]) if following else None,
+        "problem": problem,
     }
 
 
@@ -120,7 +122,7 @@ def list_row(document: dict[str, Any]) -> tuple[object, ...]:
         document["when"],
         document["timezone"],
         "paused" if document["paused"] else "active",
-        _next_words(document["next"]),
+        document["problem"] or _next_words(document["next"]),
     )
 
 
@@ -143,7 +145,9 @@ def lines(document: dict[str, Any]) -> Iterator[str]:
         yield f"  {'skips':<10}{skipped['date']}{note}"
     state = "paused" if document["paused"] else f"active since {document['since']:%Y-%m-%d %H:%M}"
     yield f"  {'state':<10}{state}"
-    yield f"  {'next':<10}{_next_words(document['next'])}"
+    yield f"  {'next':<10}{document['problem'] or _next_words(document['next'])}"
+    if document["problem"]:
+        yield f"  {'fix':<10}newsletter schedule update {document['schedule']} --timezone ZONE"
     if document["next"] and document["next"]["oddity"]:
         yield f"  {'':<10}{document['next']['oddity']}"
 

@@ -197,7 +197,7 @@ def next_(
     """Show the next dates, in the zone and in UTC, with skips and what daylight saving does."""
     from newsletter.cli.console import answer_json, answer_table, say
     from newsletter.schedule.schedules import get_schedule, list_schedules
-    from newsletter.schedule.upcoming import upcoming
+    from newsletter.schedule.upcoming import upcoming, why_unplannable
 
     workspace: Workspace = context.obj
     with workspace.database.read() as connection:
@@ -206,6 +206,9 @@ def next_(
     for schedule in chosen:
         if schedule.paused:
             say(f"'{schedule.name}' is paused: newsletter schedule resume {schedule.name}")
+        if problem := why_unplannable(schedule):
+            say(f"error: '{schedule.name}' has no dates: {problem}")
+            say(f"  fix: newsletter schedule update {schedule.name} --timezone ZONE")
     if not chosen:
         say("no schedules yet: newsletter schedule add NAME --list NAME --time 07:30")
     if as_json:

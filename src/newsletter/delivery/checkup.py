@@ -8,8 +8,9 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from sqlalchemy import func, select
+from sqlalchemy import Connection, func, select
 
+from newsletter.clock import is_zone
 from newsletter.delivery.letter_reports import look_at_letters
 from newsletter.delivery.outside.sender_setup import is_example
 from newsletter.delivery.preparing import list_identity, sends_to_loopback
@@ -23,6 +24,7 @@ from newsletter.rendering.render import render
 from newsletter.rendering.theme import theme_of
 from newsletter.settings import ProviderName, Settings
 from newsletter.storage.database import Database
+from newsletter.storage.schedule_tables import schedules
 from newsletter.storage.schema import current_revision
 from newsletter.storage.tables import campaigns, deliveries, lists
 
@@ -174,6 +176,7 @@ def look_at_database(database: Database, now: datetime) -> list[Health]:
             )
         has_list = connection.execute(select(func.count()).select_from(lists)).scalar_one()
         found.append(Health("lists", has_list > 0, f"{has_list}", "newsletter lists create NAME"))
+        found.append(_zones(connection))
         stuck = connection.execute(
             select(campaigns.c.id).where(
                 campaigns.c.status.in_([CampaignStatus.SENDING, CampaignStatus.PAUSED]),
@@ -199,6 +202,20 @@ def look_at_database(database: Database, now: datetime) -> list[Health]:
         )
         found += look_at_letters(connection, now)
     return found
+
+
+def _zones(connection: Connection) -> Health:
+    """Look for zones that `tzdata` does not know, or no longer."""
+    unknown = [
+        f"{what} '{row.name}' has '{row.timezone}'"
+        for what, table in (("list", lists), ("schedule", schedules))
+        for row in connection.execute(
+            select(table.c.name, table.c.timezone).where(table.c.timezone.is_not(None))
+        )
+        if not is_zone(row.timezone)
+    ]
+    fix = "newsletter lists update NAME --timezone ZONE, schedule update NAME --timezone ZONE"
+    return Health("zones", not unknown, "; ".join(unknown) or "all known", fix)
 
 
 def sender_addresses(database: Database) -> tuple[str, ...]:

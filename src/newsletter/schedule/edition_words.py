@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from datetime import date, datetime
 
-from newsletter.clock import zone_of
+from newsletter.clock import zone_to_show
 from newsletter.delivery.alert_words import alert_body
 from newsletter.delivery.alerts import Alert, AlertKind
 from newsletter.schedule.model import Edition, Schedule
@@ -60,7 +60,9 @@ def copied(schedule: Schedule) -> str:
 
 def clock_time(schedule: Schedule, at: datetime) -> str:
     """Return an instant as the schedule's zone writes it."""
-    return f"{at.astimezone(zone_of(schedule.timezone)):%Y-%m-%d %H:%M} ({schedule.timezone})"
+    zone = zone_to_show(schedule.timezone)
+    local = at.astimezone(zone)
+    return f"{local:%Y-%m-%d %H:%M} ({zone.key})"
 
 
 def edition_missed(schedule: Schedule, edition: Edition, reason: str) -> Alert:

@@ -9,6 +9,7 @@ from itertools import islice
 
 from sqlalchemy import Connection, select
 
+from newsletter.clock import is_zone
 from newsletter.schedule.model import EditionStatus, Occurrence, Schedule
 from newsletter.schedule.recurrence import HORIZON, recurrence_of
 from newsletter.schedule.skips import skipped_days
@@ -29,14 +30,25 @@ class Upcoming:
 def upcoming(
     connection: Connection, schedules: Sequence[Schedule], now: datetime, count: int
 ) -> list[Upcoming]:
-    """Return the next `count` dates of schedules taken together; skipped ones are among them."""
+    """Return the next `count` dates of schedules taken together; skipped ones are among them.
+
+    A schedule that cannot be planned has none, and takes no other's.
+    """
     found = [
         item
         for schedule in schedules
-        if not schedule.paused
+        if not schedule.paused and why_unplannable(schedule) is None
         for item in islice(_of_one(connection, schedule, now), count)
     ]
     return sorted(found, key=lambda item: (item.occurrence.at, item.schedule.name))[:count]
+
+
+def why_unplannable(schedule: Schedule) -> str | None:
+    """Return why a schedule has no dates at all, or None: its zone may be gone from the database
+    of zones since it was added, by a renewed `tzdata` or a restore."""
+    if is_zone(schedule.timezone):
+        return None
+    return f"the time zone '{schedule.timezone}' is not known"
 
 
 def _of_one(connection: Connection, schedule: Schedule, now: datetime) -> Iterator[Upcoming]:

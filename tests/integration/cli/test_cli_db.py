@@ -126,6 +126,7 @@ def test_another_installations_backup_needs_a_word_and_its_key_file(tmp_path: Pa
     assert "suppression key" in unsent.stderr
 
 
+@pytest.mark.heavy
 def test_a_restore_while_another_process_sends_is_for_later(tmp_path: Path) -> None:
     # Slow enough to be met in the middle: ten seconds.
     desk = a_desk(tmp_path, readers=300, NEWSLETTER_DELIVERY__RATE_PER_SECOND="30")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -194,3 +195,28 @@ def test_wrong_words_are_refused_with_a_way_out(desk: Desk) -> None:
     assert "there is no schedule 'mornin'" in unknown.stderr
     assert "nothing to change was given" in nothing.stderr
     assert desk.json("schedule", "list") == []
+
+
+def test_a_schedule_whose_zone_is_gone_is_told_with_a_way_out_and_hides_no_other(
+    desk: Desk,
+) -> None:
+    for name in ("good", "odd"):
+        desk.run("schedule", "add", name, "--list", "daily", "--time", "07:30")
+    with sqlite3.connect(desk.folder / "newsletter.db") as database:
+        database.execute("UPDATE schedules SET timezone = 'Mars/Olympus' WHERE name = 'odd'")
+    database.close()
+
+    listed = desk.run("schedule", "list").stdout
+    shown = desk.json("schedule", "show", "odd")
+    following = desk.run("schedule", "next", "--number", "3")
+    doctor = desk.run("doctor", "--no-dns", code=1).stdout
+
+    assert "good" in listed
+    assert "the time zone 'Mars/Olympus' is not known" in listed
+    assert (shown["next"], shown["problem"]) == (None, "the time zone 'Mars/Olympus' is not known")
+    assert following.stdout.count("good") == 3
+    assert "newsletter schedule update odd --timezone ZONE" in following.stderr
+    assert "schedule 'odd' has 'Mars/Olympus'" in doctor
+
+    desk.run("schedule", "update", "odd", "--timezone", "Europe/Paris")
+    assert desk.json("schedule", "show", "odd")["problem"] is None

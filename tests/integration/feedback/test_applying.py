@@ -518,7 +518,7 @@ def _ending(
 
 
 @pytest.mark.slow
-@settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(told=_EVENTS, data=st.data())
 def test_events_in_any_order_and_any_number_of_times_lead_to_the_same_end(
     told: list[tuple[tuple[EventKind, BounceClass | None, str], int, int, bool]],
@@ -553,7 +553,7 @@ def test_events_in_any_order_and_any_number_of_times_lead_to_the_same_end(
 
 
 @pytest.mark.slow
-@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     told=st.lists(
         st.sampled_from([K.DELIVERED, K.BOUNCED, K.BOUNCED, K.BOUNCED, None]),

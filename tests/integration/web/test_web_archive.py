@@ -483,3 +483,12 @@ def test_a_comment_of_the_editor_is_neither_found_nor_shown(app: RunningApp) -> 
     assert "Zebedee" not in app.get("/archive/daily?q=ferries").text
     assert "commented" not in app.get("/archive/daily?q=zebedee").text
     assert all("Zebedee" not in app.get(f"/archive/daily/{file}").text for file in FEEDS)
+
+
+def test_a_list_whose_zone_is_gone_is_shown_in_that_of_the_newsletter(app: RunningApp) -> None:
+    Press(app.stage).send("kept")
+    with app.stage.database.write() as connection:
+        connection.exec_driver_sql("UPDATE lists SET timezone = 'Mars/Olympus'")
+
+    assert app.get("/archive/daily").status_code == 200
+    assert app.get("/archive/daily/kept").status_code == 200

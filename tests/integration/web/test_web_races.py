@@ -258,6 +258,7 @@ def test_clicks_at_the_same_moment_are_one_withdrawal(app: RunningApp) -> None:
     assert broken(app.stage) == []
 
 
+@pytest.mark.heavy
 def test_erasing_and_clicking_at_the_same_moment_forgets_the_reader(app: RunningApp) -> None:
     stage = app.stage
     campaign = stage.freeze()

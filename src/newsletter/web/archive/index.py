@@ -25,7 +25,7 @@ from sqlalchemy import (
     select,
 )
 
-from newsletter.clock import Clock, zone_of
+from newsletter.clock import Clock, zone_to_show
 from newsletter.delivery.states import CampaignStatus
 from newsletter.storage.tables import attempts, campaigns, digests
 from newsletter.web.archive.shelf import Shelf
@@ -153,7 +153,7 @@ class Indexes:
         kept = self._kept.get(shown.id)
         if kept is not None and kept[0] == state:
             return kept[1]
-        zone = zone_of(shown.timezone or self._zone)
+        zone = zone_to_show(shown.timezone, self._zone)
         index = ArchiveIndex(_read(connection, shown, zone), self._clock.now())
         self._kept.put(shown.id, (state, index))
         return index

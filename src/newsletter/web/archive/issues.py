@@ -12,7 +12,7 @@ from datetime import datetime
 from markupsafe import Markup
 from sqlalchemy import Connection, Row, bindparam, select
 
-from newsletter.clock import zone_of
+from newsletter.clock import zone_to_show
 from newsletter.delivery.archive_addresses import is_in_archive
 from newsletter.delivery.states import CampaignStatus
 from newsletter.rendering.content import PREFERENCES_URL, UNSUBSCRIBE_URL, EmailContent, SlotContext
@@ -72,7 +72,7 @@ def find_issue(
         slug,
         row.title,
         row.at,
-        row.at.astimezone(zone_of(shown.timezone or zone)),
+        row.at.astimezone(zone_to_show(shown.timezone, zone)),
         _is_named(row, shown),
     )
 
