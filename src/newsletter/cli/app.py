@@ -101,6 +101,8 @@ app.add_typer(db.app, name="db")
 def main() -> None:
     """Run the command line; every error of ours becomes one or two lines and its exit code."""
     use_packaged_zones()
+    # A umask may close files to others; one that takes its owner's rights would lock us out too.
+    os.umask(os.umask(0o077) & 0o077)
     try:
         app(prog_name="newsletter")
     except NewsletterError as error:

@@ -68,9 +68,9 @@ class Office:
             return int(database.execute("SELECT count(*) FROM suppressions").fetchone()[0])
 
 
-@pytest.fixture(scope="module")
-def office(tmp_path_factory: pytest.TempPathFactory) -> Office:
-    return Office(tmp_path_factory.mktemp("office"))
+@pytest.fixture
+def office(tmp_path: Path) -> Office:
+    return Office(tmp_path)
 
 
 def test_mail_in_files_folders_and_pipes_reaches_its_readers(office: Office) -> None:
