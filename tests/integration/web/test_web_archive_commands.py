@@ -30,10 +30,10 @@ There were eleven.
 """
 
 
-@pytest.fixture(scope="module")
-def desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
     return a_desk(
-        tmp_path_factory.mktemp("desk"),
+        tmp_path,
         readers=2,
         NEWSLETTER_NEWSLETTER__POSTAL_ADDRESS="1 Sample Street",
     )
@@ -91,16 +91,17 @@ def test_a_schedule_says_whether_the_archive_names_its_campaigns(desk: Desk) -> 
 
 
 def test_a_campaign_is_taken_out_and_put_back_and_the_address_stays(desk: Desk) -> None:
-    before = desk.json("campaigns", "show", "2")["archive_url"]
+    desk.run("send", "latest", "--list", "daily", "--yes")
+    before = desk.json("campaigns", "show", "1")["archive_url"]
 
-    out = desk.json("campaigns", "unlist", "2")
-    again = desk.json("campaigns", "unlist", "2")
-    back = desk.run("campaigns", "relist", "2").stdout
+    out = desk.json("campaigns", "unlist", "1")
+    again = desk.json("campaigns", "unlist", "1")
+    back = desk.run("campaigns", "relist", "1").stdout
 
-    assert out == {"campaign": 2, "changed": True, "listed": False, "archive_url": before}
+    assert out == {"campaign": 1, "changed": True, "listed": False, "archive_url": before}
     assert again["changed"] is False
-    assert "campaign 2 is listed" in back
-    assert desk.json("campaigns", "show", "2")["listed"] is True
+    assert "campaign 1 is listed" in back
+    assert desk.json("campaigns", "show", "1")["listed"] is True
     refused = desk.run("campaigns", "unlist", "99", code=None)
     assert refused.returncode != 0
     assert "there is no campaign 99" in refused.stderr
