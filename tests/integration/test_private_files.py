@@ -16,8 +16,11 @@ OPEN_TO_ALL = {"subscribers/README.md", "subscribers/example.csv"}
 
 
 @pytest.fixture(params=["000", "022", "277"])
-def umask(request: pytest.FixtureRequest) -> Iterator[None]:
-    """A machine's habit for new files: open to all, as usual, and closed even to the owner."""
+def umask(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[None]:
+    """A machine's habit for new files: open to all, as usual, and closed even to the owner.
+
+    The folder of the test is made before.
+    """
     before = os.umask(int(request.param, 8))
     yield
     os.umask(before)
