@@ -9,7 +9,10 @@ import pytest
 from tests.builders import KEYS, Stage
 
 from newsletter.audience.imports import ImportPolicy, ImportReport, Refusal, import_subscribers
+from newsletter.audience.suppression_files import SuppressionImport, import_suppressions
 from newsletter.clock import SettableClock
+from newsletter.delivery.bounce_classes import BUILT_IN
+from newsletter.delivery.suppression_replies import reply_reader
 
 
 class Importer:
@@ -35,6 +38,25 @@ class Importer:
             clock=self.stage.clock,
             on_refusal=refusals.append,
             **wanted,  # type: ignore[arg-type]
+        )
+        return report, refusals
+
+    def take_suppressions(
+        self, data: str | bytes, name: str = "stop.csv", **given: object
+    ) -> tuple[SuppressionImport, list[Refusal]]:
+        """Write a file of suppressions and import it; returns the report and the refusals."""
+        path = self.stage.folder / name
+        path.write_bytes(data.encode() if isinstance(data, str) else data)
+        refusals: list[Refusal] = []
+        report = import_suppressions(
+            self.stage.database,
+            KEYS,
+            path,
+            self.stage.clock,
+            actor="me",
+            reply=reply_reader(BUILT_IN),
+            on_refusal=refusals.append,
+            **given,  # type: ignore[arg-type]
         )
         return report, refusals
 

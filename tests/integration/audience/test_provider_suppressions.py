@@ -10,38 +10,15 @@ from tests.builders import KEYS
 from tests.integration.audience.conftest import Importer
 
 from newsletter.audience.address import parse_address
-from newsletter.audience.import_rows import Refusal
-from newsletter.audience.suppression_files import SuppressionImport, import_suppressions
 from newsletter.audience.suppressions import (
     SuppressionReason,
     list_suppressions,
     suppression_of,
 )
-from newsletter.delivery.bounce_classes import BUILT_IN
-from newsletter.delivery.suppression_replies import reply_reader
 from newsletter.errors import ImportRefused
 
 TEN = datetime(2024, 5, 17, 10, tzinfo=UTC)
 _HARD, _COMPLAINT, _MANUAL = "hard_bounce", "complaint", "manual"
-
-
-def take(
-    importer: Importer, data: str, name: str = "export.csv", **given: object
-) -> tuple[SuppressionImport, list[Refusal]]:
-    path = importer.stage.folder / name
-    path.write_text(data, encoding="utf-8")
-    refusals: list[Refusal] = []
-    report = import_suppressions(
-        importer.stage.database,
-        KEYS,
-        path,
-        importer.stage.clock,
-        actor="me",
-        reply=reply_reader(BUILT_IN),
-        on_refusal=refusals.append,
-        **given,  # type: ignore[arg-type]
-    )
-    return report, refusals
 
 
 def reasons(importer: Importer) -> dict[str, str]:
@@ -273,7 +250,7 @@ def test_each_address_is_suppressed_for_what_the_provider_says(
 ) -> None:
     name, text, wanted = FILES[system]
 
-    report, refusals = take(importer, text, name)
+    report, refusals = importer.take_suppressions(text, name)
 
     assert reasons(importer) == wanted
     assert report.refused == 0
@@ -290,7 +267,7 @@ def test_each_address_is_suppressed_for_what_the_provider_says(
 )
 def test_dates_are_the_providers(importer: Importer, system: str) -> None:
     name, text, _ = FILES[system]
-    report, _ = take(importer, text, name)
+    report, _ = importer.take_suppressions(text, name)
 
     with importer.stage.database.read() as connection:
         found = {row.at for row in list_suppressions(connection, limit=10)}
@@ -300,18 +277,20 @@ def test_dates_are_the_providers(importer: Importer, system: str) -> None:
 
 def test_what_passes_is_told_by_row_and_kept_away_on_demand(importer: Importer) -> None:
     text = _SENDGRID_BOUNCES
-    report, refusals = take(importer, text, "suppression_blocks.csv")
+    report, refusals = importer.take_suppressions(text, "suppression_blocks.csv")
 
     assert (report.added, report.refused, report.left_out) == (0, 0, {"passing": 4})
     assert [(r.row, r.code) for r in refusals] == [(n, "passing") for n in (2, 3, 4, 5)]
     assert "--reason manual" in refusals[0].problem
     assert "p1@example.org" not in refusals[0].problem
-    again, none = take(importer, text, "suppression_blocks.csv", default=SuppressionReason.MANUAL)
+    again, none = importer.take_suppressions(
+        text, "suppression_blocks.csv", default=SuppressionReason.MANUAL
+    )
     assert (again.added, none) == (4, [])
 
 
 def test_answers_that_settle_nothing_are_notes_without_the_address(importer: Importer) -> None:
-    report, _ = take(importer, _SENDGRID_BOUNCES, "suppression_bounces.csv")
+    report, _ = importer.take_suppressions(_SENDGRID_BOUNCES, "suppression_bounces.csv")
 
     with importer.stage.database.read() as connection:
         notes = {row.note for row in list_suppressions(connection, limit=10)}
@@ -323,9 +302,8 @@ def test_answers_that_settle_nothing_are_notes_without_the_address(importer: Imp
 
 
 def test_a_reason_can_be_stated_for_files_that_name_none(importer: Importer) -> None:
-    take(importer, "email\np1@example.org\n", default=SuppressionReason.COMPLAINT)
-    take(
-        importer,
+    importer.take_suppressions("email\np1@example.org\n", default=SuppressionReason.COMPLAINT)
+    importer.take_suppressions(
         "email,reason\np2@example.org,hard bounce\n",
         default=SuppressionReason.COMPLAINT,
     )
@@ -334,8 +312,7 @@ def test_a_reason_can_be_stated_for_files_that_name_none(importer: Importer) -> 
 
 
 def test_the_gravest_row_of_an_address_counts(anywhere: Importer) -> None:
-    report, _ = take(
-        anywhere,
+    report, _ = anywhere.take_suppressions(
         "email,reason\np1@example.org,unsubscribed\nP1@example.org,spam complaint\n"
         "p1@example.org,hard bounce\np2@example.org,manual\n",
     )
@@ -347,7 +324,9 @@ def test_the_gravest_row_of_an_address_counts(anywhere: Importer) -> None:
 
 def test_a_list_of_allowed_addresses_is_refused(importer: Importer) -> None:
     with pytest.raises(ImportRefused, match="may be mailed") as caught:
-        take(importer, "value,type\np1@example.org,address\n", "example.org-whitelist.csv")
+        importer.take_suppressions(
+            "value,type\np1@example.org,address\n", "example.org-whitelist.csv"
+        )
 
     assert caught.value.fix
     assert reasons(importer) == {}
@@ -364,15 +343,14 @@ def test_an_unknown_layout_names_the_columns_found_and_those_expected(
     importer: Importer, name: str, text: str
 ) -> None:
     with pytest.raises(ImportRefused) as caught:
-        take(importer, text, name)
+        importer.take_suppressions(text, name)
 
     assert "found: who, why; expected one of: email, email address, recipient" in str(caught.value)
     assert "--map email=COLUMN" in str(caught.value.fix)
 
 
 def test_unknown_reasons_suppress_and_are_told(importer: Importer) -> None:
-    report, refusals = take(
-        importer,
+    report, refusals = importer.take_suppressions(
         "email,reason\np1@example.org,phase of the moon\np2@example.org,ask p9@example.org\n",
     )
 
@@ -387,7 +365,9 @@ def test_our_own_export_as_json_comes_back(importer: Importer) -> None:
 
     from newsletter.audience.suppression_files import export_jsonl
 
-    take(importer, "email,reason,at\np1@example.org,spam,2024-05-17\np2@example.org,gdpr,\n")
+    importer.take_suppressions(
+        "email,reason,at\np1@example.org,spam,2024-05-17\np2@example.org,gdpr,\n"
+    )
     text = io.StringIO()
     with importer.stage.database.read() as connection:
         export_jsonl(connection, text)
@@ -395,7 +375,7 @@ def test_our_own_export_as_json_comes_back(importer: Importer) -> None:
     with importer.stage.database.write() as connection:
         connection.exec_driver_sql("DELETE FROM suppressions")
 
-    report, _ = take(importer, text.getvalue(), "suppressions.jsonl")
+    report, _ = importer.take_suppressions(text.getvalue(), "suppressions.jsonl")
 
     assert report.added == 2
     with importer.stage.database.read() as connection:

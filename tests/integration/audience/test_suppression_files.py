@@ -13,12 +13,9 @@ from tests.builders import KEYS
 from tests.integration.audience.conftest import Importer
 
 from newsletter.audience.address import parse_address
-from newsletter.audience.import_rows import Refusal
 from newsletter.audience.suppression_files import (
-    SuppressionImport,
     export_csv,
     export_jsonl,
-    import_suppressions,
 )
 from newsletter.audience.suppressions import (
     SuppressionReason,
@@ -26,28 +23,7 @@ from newsletter.audience.suppressions import (
     list_suppressions,
     suppression_of,
 )
-from newsletter.delivery.bounce_classes import BUILT_IN
-from newsletter.delivery.suppression_replies import reply_reader
 from newsletter.errors import ImportRefused
-
-
-def take(
-    importer: Importer, data: str | bytes, **given: object
-) -> tuple[SuppressionImport, list[Refusal]]:
-    path = importer.stage.folder / "stop.csv"
-    path.write_bytes(data.encode() if isinstance(data, str) else data)
-    refusals: list[Refusal] = []
-    report = import_suppressions(
-        importer.stage.database,
-        KEYS,
-        path,
-        importer.stage.clock,
-        actor="me",
-        reply=reply_reader(BUILT_IN),
-        on_refusal=refusals.append,
-        **given,  # type: ignore[arg-type]
-    )
-    return report, refusals
 
 
 def reason_of(importer: Importer, address: str) -> str | None:
@@ -56,8 +32,7 @@ def reason_of(importer: Importer, address: str) -> str | None:
 
 
 def test_suppressions_come_with_reason_date_and_note(anywhere: Importer) -> None:
-    report, refusals = take(
-        anywhere,
+    report, refusals = anywhere.take_suppressions(
         "E-mail;Type;Created at;Comment\n"
         "a@example.org;Spam Report;2026-01-02;'=note\n"
         "b@example.org;hard_bounce;2026-01-02T10:00:00+02:00;\n"
@@ -96,30 +71,34 @@ def test_what_is_stored_already_keeps_its_reason(anywhere: Importer) -> None:
         address = parse_address("a@example.org")
         add_suppression(connection, KEYS, address, SuppressionReason.COMPLAINT, now, actor="me")
 
-    report, _ = take(anywhere, "email,reason\na@example.org,manual\nb@example.org,bounced\n")
+    report, _ = anywhere.take_suppressions(
+        "email,reason\na@example.org,manual\nb@example.org,bounced\n"
+    )
 
     assert (report.added, report.known) == (1, 1)
     assert reason_of(anywhere, "a@example.org") == "complaint"
 
 
 def test_a_dry_run_counts_and_writes_nothing(anywhere: Importer) -> None:
-    report, _ = take(anywhere, "email\na@example.org\n", dry_run=True)
+    report, _ = anywhere.take_suppressions("email\na@example.org\n", dry_run=True)
 
     assert (report.added, report.columns) == (1, {"email": "email"})
     assert reason_of(anywhere, "a@example.org") is None
 
 
 def test_an_export_comes_back_unchanged_and_elsewhere_complete(anywhere: Importer) -> None:
-    take(anywhere, "email,reason,at,note\na@example.org,spam,2026-01-02,-x\nb@example.org,gdpr,,\n")
+    anywhere.take_suppressions(
+        "email,reason,at,note\na@example.org,spam,2026-01-02,-x\nb@example.org,gdpr,,\n"
+    )
     exported = io.StringIO()
     with anywhere.stage.database.read() as connection:
         export_csv(connection, exported)
         before = list_suppressions(connection, limit=10)
 
-    again, _ = take(anywhere, exported.getvalue())
+    again, _ = anywhere.take_suppressions(exported.getvalue())
     with anywhere.stage.database.write() as connection:
         connection.exec_driver_sql("DELETE FROM suppressions")
-    anew, _ = take(anywhere, exported.getvalue())
+    anew, _ = anywhere.take_suppressions(exported.getvalue())
 
     assert (again.added, again.known) == (0, 2)
     assert anew.added == 2
@@ -128,7 +107,7 @@ def test_an_export_comes_back_unchanged_and_elsewhere_complete(anywhere: Importe
 
 
 def test_json_lines_hold_the_same(importer: Importer) -> None:
-    take(importer, "email,reason,at\na@example.org,spam,2026-01-02\n")
+    importer.take_suppressions("email,reason,at\na@example.org,spam,2026-01-02\n")
     buffer = io.StringIO()
 
     with importer.stage.database.read() as connection:
@@ -145,15 +124,15 @@ def test_erasures_are_told_inside_the_transaction(importer: Importer) -> None:
         count = connection.exec_driver_sql("SELECT count(*) FROM suppressions").scalar_one()
         seen.append(count)
 
-    take(importer, "email,reason\na@example.org,erased\n", on_erased=erase)
-    take(importer, "email,reason\nb@example.org,manual\n", on_erased=erase)
+    importer.take_suppressions("email,reason\na@example.org,erased\n", on_erased=erase)
+    importer.take_suppressions("email,reason\nb@example.org,manual\n", on_erased=erase)
 
     assert seen == [1]
 
 
 def test_keys_that_we_did_not_write_are_refused(importer: Importer) -> None:
     good = hashlib.sha256(b"x").hexdigest()
-    report, refusals = take(importer, f"key\n{good.upper()}\nabc\n")
+    report, refusals = importer.take_suppressions(f"key\n{good.upper()}\nabc\n")
 
     assert (report.added, [(r.row, r.code) for r in refusals]) == (1, [(3, "key")])
 
@@ -168,11 +147,11 @@ def test_keys_that_we_did_not_write_are_refused(importer: Importer) -> None:
 )
 def test_a_file_that_is_none_is_refused(importer: Importer, data: bytes, words: str) -> None:
     with pytest.raises(ImportRefused, match=words):
-        take(importer, data)
+        importer.take_suppressions(data)
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "cp1252"])
 def test_other_encodings_are_read(importer: Importer, encoding: str) -> None:
-    report, _ = take(importer, "email;note\na@example.org;José\n".encode(encoding))
+    report, _ = importer.take_suppressions("email;note\na@example.org;José\n".encode(encoding))
 
     assert report.added == 1
