@@ -51,7 +51,7 @@ _COUNTED_TOGETHER = (
 
 @dataclass(frozen=True, slots=True)
 class LetterLimits:
-    """How many letters somebody else can make us send to one mailbox (C11)."""
+    """How many letters somebody else can make us send to one mailbox."""
 
     per_hour: int = 1
     per_window: int = 3

@@ -8,7 +8,7 @@ from newsletter.audience.tokens import TokenSigner
 def personal_links(
     signer: TokenSigner, base_url: str, subscriber: int, list_id: int, epoch: int
 ) -> dict[str, str]:
-    """Return `unsubscribe_url` and `preferences_url` of a subscriber on a list (C1).
+    """Return `unsubscribe_url` and `preferences_url` of a subscriber on a list.
 
     `epoch`: that of the address to which the message goes.
     """

@@ -194,7 +194,7 @@ def _built_in(status: str | None, code: int | None, text: str) -> Decision:
 
 
 def _gives_way(rule: StatusRule, spoken: TextRule) -> bool:
-    """Return whether words count more than a status (D3)."""
+    """Return whether words count more than a status (RFC 3463)."""
     if rule.words:
         return False
     if rule.vague:

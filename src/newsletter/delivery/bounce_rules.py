@@ -1,4 +1,4 @@
-"""The table of bounce classes as data: statuses, and what follows from a class (D3).
+"""The table of bounce classes as data: statuses, and what follows from a class (RFC 3463).
 
 Words are in `bounce_words`. How a reply is looked up is in `bounce_classes`; an operator's own rows
 are in the settings.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 LONGEST_TEXT = 2000
-"""Characters of a text that are looked at: the search stays short whatever comes in (D9)."""
+"""Characters of a text that are looked at: the search stays short whatever comes in."""
 
 _ADDRESS = "…@…"
 _LISTED = "… blocklist"

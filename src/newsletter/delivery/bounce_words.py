@@ -1,4 +1,4 @@
-"""The table of bounce classes as data: words (D3). Statuses are in `bounce_rules`.
+"""The table of bounce classes as data: words. Statuses are in `bounce_rules`.
 
 A row is for a way of speaking that more than one system has; none names a host, a person or a
 sample. Rows are for text in lower case whose addresses, links and names of hosts are `…`, and each

@@ -46,7 +46,7 @@ from newsletter.storage.tables import (
 )
 
 Classify = Callable[[str | None, int | None, str], BounceClass]
-"""Says what a refusal means, by status, SMTP reply and words (D3)."""
+"""Says what a refusal means, by status, SMTP reply and words."""
 
 LOOKED_BACK = 60
 """Campaigns of a list that are looked at to count soft bounces in a row."""

@@ -9,7 +9,8 @@ from itertools import islice
 
 from sqlalchemy import Connection, select
 
-from newsletter.clock import is_zone
+from newsletter.clock import zone_of
+from newsletter.errors import ConfigurationError
 from newsletter.schedule.model import EditionStatus, Occurrence, Schedule
 from newsletter.schedule.recurrence import HORIZON, recurrence_of
 from newsletter.schedule.skips import skipped_days
@@ -46,9 +47,11 @@ def upcoming(
 def why_unplannable(schedule: Schedule) -> str | None:
     """Return why a schedule has no dates at all, or None: its zone may be gone from the database
     of zones since it was added, by a renewed `tzdata` or a restore."""
-    if is_zone(schedule.timezone):
-        return None
-    return f"the time zone '{schedule.timezone}' is not known"
+    try:
+        zone_of(schedule.timezone)
+    except ConfigurationError as error:
+        return error.problem
+    return None
 
 
 def _of_one(connection: Connection, schedule: Schedule, now: datetime) -> Iterator[Upcoming]:
