@@ -1,4 +1,4 @@
-"""Pausing a campaign by a brake (D7): each works once for a campaign.
+"""Pausing a campaign by a brake: each works once for a campaign.
 
 Somebody has looked at it since; an operator who resumes it has the last word. When a brake is due
 stands in `brakes`.

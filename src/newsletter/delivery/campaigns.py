@@ -360,7 +360,7 @@ def pause_unless_ended(
     """Pause a campaign by itself, unless the operator ended or paused it meanwhile.
 
     Returns whether it did. Raises an alert in the same transaction, so it is for pauses that
-    nobody asked for (D7).
+    nobody asked for.
     """
     # Of two who come at once, one pauses and one finds it paused.
     lock_campaign(connection, campaign)

@@ -100,7 +100,7 @@ _BY_SENDING = {
 }
 
 # Evidence may come before the answer is recorded, and long after: while a second try waits, or
-# after the time of the campaign. It only ever leads further (D1).
+# after the time of the campaign. It only ever leads further.
 _BY_PROOF = {
     (state, move): proven
     for state in DeliveryState

@@ -1,4 +1,4 @@
-"""Watches the campaign that is being sent: an operator's pause or cancel ends the course (G16).
+"""Watches the campaign that is being sent: an operator's pause or cancel ends the course.
 
 A batch takes long at a slow server. What is on the wire is answered, what was not begun is given
 back.

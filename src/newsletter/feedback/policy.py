@@ -78,9 +78,9 @@ def landing_of(news: News) -> Landing | None:
 
 
 def join(current: Landing, other: Landing) -> Landing:
-    """Return where a row stands once an event proved `other`: as the table of moves says (D1).
+    """Return where a row stands once an event proved `other`: as the table of moves says.
 
-    Of two bounces the weightier reason stays (D4). Associative, commutative and idempotent from
+    Of two bounces the weightier reason stays. Associative, commutative and idempotent from
     `accepted` on: the order of events is no matter.
     """
     if other.state is not current.state:

@@ -1,6 +1,6 @@
 """Names the reason of a failure, for people and reports.
 
-A name decides nothing: what a failure means for the reader is the class (D3). Where the row that
+A name decides nothing: what a failure means for the reader is the class. Where the row that
 decided names its cause, that is the reason; else the status does, else the words.
 """
 

@@ -129,7 +129,7 @@ def _by_own_row(
 
 
 def _believed(fields: StatusFields, told: Told | None, table: BounceTable, *, final: bool) -> _Said:
-    """Return what counts, in the order of belief (D3)."""
+    """Return what counts, in the order of belief."""
     said = _remote_reply(fields, told, table) or _by_status(fields, told, table)
     decision = said.decision
     if fields.status.endswith(".4.7") and decision.rule is TEMPORARY:

@@ -83,7 +83,7 @@ class HtmlWriter:
         """Return a heading; levels 1 to 3 are title, section and story.
 
         It looks like its level. Its tag is one below the heading it stands under, so that the
-        order has no gaps (B4): a story without a section is an `<h2>`. Without words it is nothing.
+        order has no gaps: a story without a section is an `<h2>`. Without words it is nothing.
         """
         if is_blank(tuple(inlines)):
             return Markup("")

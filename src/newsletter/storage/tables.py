@@ -43,7 +43,7 @@ installation = Table(
     Column("suppression_check", String(64)),
     # Somebody was erased since the file was last written anew: free pages may still hold them.
     Column("scrub_due", Boolean, nullable=False, default=False, server_default=false()),
-    # When the database last counted as a copy of another (G19).
+    # When the database last counted as a copy of another.
     Column("copied_at", Instant),
     # Letters written up to then wait for the operator's word; null: none do.
     Column("letters_held_until", Instant),
@@ -170,7 +170,7 @@ suppression_lifts = Table(
     metadata,
     # As in `suppressions`; of lifts from before this table, the first 16 digits.
     Column("key", String(64), primary_key=True),
-    # The last time that it was lifted: older news does not suppress again (C10).
+    # The last time that it was lifted: older news does not suppress again.
     Column("at", Instant, nullable=False),
     sqlite_with_rowid=False,
 )
@@ -261,7 +261,7 @@ campaigns = Table(
     Column("canary_until", Instant),
     # When the brake on hard bounces looked at this campaign and let it go on.
     Column("judged_at", Instant),
-    # When a brake paused it, which each does once: whoever resumes it has the last word (D7).
+    # When a brake paused it, which each does once: whoever resumes it has the last word.
     Column("bounces_braked_at", Instant),
     Column("complaints_braked_at", Instant),
     # When soft refusals at sending time were counted for its readers (D5).

@@ -1,4 +1,4 @@
-"""Choosing: lists and a pause by the link in each mail; all the rest by a fresh one (C14)."""
+"""Choosing: lists and a pause by the link in each mail; all the rest by a fresh one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rights of a reader: all that is known of them, and being forgotten (C15).
+"""The rights of a reader: all that is known of them, and being forgotten.
 
 Both take the fresh link that a letter brings, for mail is forwarded along with its links.
 """

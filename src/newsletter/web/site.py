@@ -27,7 +27,7 @@ from newsletter.web.transactions import Transactions
 
 LONGEST_TOKEN = 400
 EVEN_SECONDS = 0.1
-"""Answers about an address come at whole steps of this: time tells nothing of who reads (C11)."""
+"""Answers about an address come at whole steps of this: time tells nothing of who reads."""
 
 
 class BadLink(Exception):  # noqa: N818 - says what it is
